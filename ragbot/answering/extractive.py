@@ -1,0 +1,148 @@
+"""Passages → a draft of whole sentences, quoted as they stand. It selects; it never writes a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ragbot.answering.calibration import GATE_NAMES, Calibration, load_calibration
+from ragbot.answering.cautions import covered_sentences
+from ragbot.answering.relevance import Candidate, rate_sentences
+from ragbot.models import Embedder
+from ragbot.records import Draft, DraftStatement, Evidence, Passage, Span
+from ragbot.store import Generation
+from ragbot.terms import Rarity, terms_of, words_of
+
+MODEL = "extractive"
+MOST_STATEMENTS = 5
+# A further sentence has to be about as good as the first to be worth the reader's time …
+SHARE_OF_BEST = 0.55
+# … the second less so, because one sentence alone seldom gives enough to go on.
+SHARE_OF_SECOND = 0.3
+# Two sentences this close say the same thing.
+SAME_COSINE = 0.88
+SAME_WORDS = 0.75
+# A sentence that opens so leans on the one before it.
+_LEANING = frozenset(
+    "it its they their them this that these those he she his her such both neither also however but instead so then thus therefore "
+    "otherwise besides similarly likewise nevertheless yet still".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether the passages answer at all: a calibrated probability and the features it was made of."""
+
+    probability: float
+    features: dict[str, float]
+
+
+class ExtractiveAnswerer:
+    """Answers from one generation of the index with the sentences that fit best."""
+
+    def __init__(self, generation: Generation, embedder: Embedder, calibration: Calibration | None = None) -> None:
+        self._generation = generation
+        self._embedder = embedder
+        self._calibration = calibration or load_calibration()
+        self.rarity = Rarity(terms_of(f"{chunk.embedded}") for chunk in generation.chunks)
+        self._covered = covered_sentences(generation, self.rarity)
+
+    def rate(self, question: str, passages: Sequence[Passage]) -> list[Candidate]:
+        """Every sentence of the passages with its score for the question, best first."""
+        vector = self._embedder.encode_questions([question])[0]
+        return rate_sentences(
+            question,
+            vector,
+            passages,
+            [self._generation.vectors_of(passage.chunk) for passage in passages],
+            [self._generation.chunk_vectors[self._generation.rows[passage.chunk.id]] for passage in passages],
+            self.rarity,
+            self._calibration.relevance_weights,
+            self._calibration.relevance_bias,
+        )
+
+    def gate(self, question: str, candidates: Sequence[Candidate]) -> Gate:
+        """How likely it is that the candidates answer the question, 0 to 1."""
+        features = gate_features(question, candidates, self.rarity)
+        values = np.array([features[name] for name in GATE_NAMES], dtype=np.float32)
+        total = float(values @ self._calibration.gate_weights) + self._calibration.gate_bias
+        return Gate(float(1.0 / (1.0 + np.exp(-total))) if candidates else 0.0, features)
+
+    def answers(self, gate: Gate) -> bool:
+        """Whether the gate lets an answer through."""
+        return gate.probability >= self._calibration.gate_threshold
+
+    def draft(self, question: str, passages: Sequence[Passage]) -> Draft | None:
+        """The sentences that answer, or None where the passages do not answer."""
+        candidates = self.rate(question, passages)
+        gate = self.gate(question, candidates)
+        if not self.answers(gate):
+            return None
+        chosen = choose(candidates)
+        return Draft(tuple(self._statement(candidate) for candidate in chosen), MODEL, gate.probability)
+
+    def _statement(self, candidate: Candidate) -> DraftStatement:
+        chunk, position = candidate.passage.chunk, candidate.position
+        first = position
+        # What a sentence needs to be understood comes with it.
+        while first > 0 and leans_on_previous(chunk.sentences[first].text) and position - first < 2:
+            first -= 1
+        sentences = chunk.sentences[first : position + 1]
+        evidence = Evidence(candidate.passage, Span(sentences[0].span.start, sentences[-1].span.end))
+        covered = next(
+            (found for sentence in sentences if (found := self._covered.get((chunk.source_id, sentence.span.start))) is not None), None
+        )
+        text = " ".join(sentence.text for sentence in sentences)
+        if covered is None:
+            return DraftStatement(text, (evidence,))
+        return DraftStatement(text, (evidence,), covered.caution, covered.contrast)
+
+
+def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity) -> dict[str, float]:
+    """What tells whether a question is answered: the best of each feature over the best sentences, and how much of the
+    question the library has a word for (``known``: the share of its terms' rarity)."""
+    best = candidates[:5]
+    asked = set(terms_of(question))
+    total = sum(rarity(term) for term in asked)
+    known = sum(rarity(term) for term in asked if term in rarity) / total if total else 0.0
+    return {
+        "cosine": max((candidate.features.cosine for candidate in best), default=0.0),
+        "overlap": max((candidate.features.overlap for candidate in best), default=0.0),
+        "context_overlap": max((candidate.features.context_overlap for candidate in best), default=0.0),
+        "passage_cosine": max((candidate.features.passage_cosine for candidate in best), default=0.0),
+        "known": known,
+        "score": best[0].score if best else 0.0,
+    }
+
+
+def leans_on_previous(sentence: str) -> bool:
+    """Whether a sentence opens with a word that points back."""
+    words = words_of(sentence)
+    return bool(words) and words[0] in _LEANING
+
+
+def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The sentences to quote: the best, and what adds to it; those of one article together, each article's in its own order."""
+    chosen: list[Candidate] = []
+    for candidate in candidates:
+        if len(chosen) == MOST_STATEMENTS:
+            break
+        share = SHARE_OF_SECOND if len(chosen) == 1 else SHARE_OF_BEST
+        if chosen and candidate.score < share * chosen[0].score:
+            break
+        if candidate.sentence.text.endswith("?") or any(_same(candidate, other) for other in chosen):
+            continue
+        chosen.append(candidate)
+    best = {candidate.passage.chunk.source_id: rank for rank, candidate in reversed(list(enumerate(chosen)))}
+    first, rest = chosen[:1], chosen[1:]
+    return first + sorted(rest, key=lambda candidate: (best[candidate.passage.chunk.source_id], candidate.sentence.span.start))
+
+
+def _same(one: Candidate, other: Candidate) -> bool:
+    if float(one.vector @ other.vector) >= SAME_COSINE:
+        return True
+    words, others = set(terms_of(one.sentence.text)), set(terms_of(other.sentence.text))
+    return bool(words and others) and len(words & others) / min(len(words), len(others)) >= SAME_WORDS
+

@@ -1,0 +1,54 @@
+"""A message as rules and classifier see it: plain letters, no disguises."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Letters of other scripts that look like Latin ones (Unicode's confusables.txt, the everyday ones).
+_LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһӏвкмнтгαβεικνορτυχ", "aeopcyxijsdhlbkmhtrabeiknoptyx")
+_LEET = str.maketrans("013457@$!", "oieastasi")
+_INVISIBLE = re.compile(r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
+_MIXED = re.compile(r"(?=\S*[a-z])(?=\S*[013457@$!])[a-z013457@$!]{3,}")
+_SPACED = re.compile(r"\b(?:[a-z][ .\-_*]){3,}[a-z]\b")
+_DOSES = re.compile(r"\d+(?:mg|kg|ml|mcg|st|nd|rd|th|am|pm|hrs?|yrs?|yo|x|k|f|m)?\b")
+
+
+def plain(text: str) -> str:
+    """Compatibility forms, curly quotes and invisible characters made plain; lower case; no apostrophes; single spaces."""
+    text = unicodedata.normalize("NFKC", text)
+    text = _INVISIBLE.sub("", text).casefold()
+    text = text.replace("'", "").replace("’", "").replace("‘", "").replace("`", "").replace("´", "")
+    text = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
+    return " ".join(text.split())
+
+
+def unmasked(text: str) -> str:
+    """Plain text without disguises: look-alike letters, digits for letters, stretched and spaced-out words."""
+    text = _without_marks(plain(text)).translate(_LOOK_ALIKES)
+    text = _SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), text)
+    text = _STRETCHED.sub(r"\1", text)
+    return _MIXED.sub(_from_leet, text)
+
+
+def forms(text: str) -> tuple[str, ...]:
+    """The forms of a message that rules look at: plain, and without disguises where that differs."""
+    one, other = plain(text), unmasked(text)
+    return (one,) if one == other else (one, other)
+
+
+def _from_leet(match: re.Match[str]) -> str:
+    word = match.group()
+    if _DOSES.fullmatch(word) or word.rstrip("!").isalpha():
+        return word
+    return word.translate(_LEET)
+
+
+def _without_marks(text: str) -> str:
+    """Without the accents of Latin letters; marks of other scripts carry meaning and stay."""
+    parts = []
+    for letter in text:
+        base = unicodedata.normalize("NFD", letter)
+        parts.append(base[0] if len(base) > 1 and base[0].isascii() else letter)
+    return "".join(parts)

@@ -1,0 +1,130 @@
+"""What changed, by digest; build beside, then switch.
+
+Idempotent: the same articles, model and policy give no new generation. Incremental: a chunk or sentence whose words did not
+change keeps its vector. Atomic: see ragbot.generations.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ragbot import generations
+from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError
+from ragbot.models import Embedder, Vectors
+from ragbot.records import Chunk, Document
+from ragbot.store import Content, Generation, Manifest, write_generation
+
+Progress = Callable[[str, int, int], Any]
+GuardTrainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+VERIFY_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a run of indexing did: the generation in force and how much of it is new."""
+
+    generation: str
+    switched: bool
+    documents: int
+    chunks: int
+    embedded: int
+    reused: int
+
+
+def update_index(
+    index: Path,
+    documents: Sequence[Document],
+    chunks: Sequence[Chunk],
+    manifest: Manifest,
+    embedder: Embedder,
+    *,
+    train_guard: GuardTrainer,
+    rebuild: bool = False,
+    progress: Progress = lambda step, done, total: None,
+) -> IndexReport:
+    """Brings the index up to date and switches to it, if anything changed.
+
+    Args:
+        train_guard: gives the arrays of the guardrail classifier; it is handed the previous ones.
+        rebuild: embed everything anew, whatever is there.
+        progress: called with the step's name, how much is done, and how much there is to do.
+
+    Raises:
+        IndexBusyError: another process is writing.
+        StoreError: the folder cannot be written.
+        IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
+    """
+    with generations.writing(index):
+        previous = None if rebuild else _previous(index)
+        if previous is not None and previous.manifest == manifest:
+            return IndexReport(previous.name, False, len(documents), len(chunks), 0, len(chunks))
+        folder = generations.begin_generation(index)
+        known = _known_vectors(previous, manifest)
+        texts = [chunk.embedded for chunk in chunks]
+        sentences = [sentence.text for chunk in chunks for sentence in chunk.sentences]
+        fresh = [text for text in dict.fromkeys([*texts, *sentences]) if text not in known]
+        done = 0
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            progress("embedding", done, len(fresh))
+
+        progress("embedding", 0, len(fresh))
+        known |= dict(zip(fresh, embedder.encode(fresh, progress=report), strict=True))
+        progress("training the guardrails", 0, 1)
+        guard = train_guard(previous.guard if previous is not None and previous.manifest.policy == manifest.policy else {})
+        progress("training the guardrails", 1, 1)
+        progress("writing", 0, 2)
+        content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), guard)
+        write_generation(folder, manifest, content)
+        progress("writing", 1, 2)
+        _verify_elsewhere(folder)
+        built = generations.switch_to(index, folder)
+        progress("writing", 2, 2)
+        new = set(fresh)
+        embedded = sum(text in new for text in texts)
+        return IndexReport(built.name, True, len(documents), len(chunks), embedded, len(chunks) - embedded)
+
+
+def _previous(index: Path) -> Generation | None:
+    try:
+        generation = Generation(generations.current_generation(index))
+        generation.verify()
+    except (IndexMissingError, IndexMismatchError, IndexBrokenError):
+        return None
+    return generation
+
+
+def _known_vectors(previous: Generation | None, manifest: Manifest) -> dict[str, Vectors]:
+    """The vectors of the previous generation by the words they stand for; none where another model made them."""
+    if previous is None or previous.manifest.embedder != manifest.embedder:
+        return {}
+    known = {chunk.embedded: vector for chunk, vector in zip(previous.chunks, previous.chunk_vectors, strict=True)}
+    sentences = (sentence.text for chunk in previous.chunks for sentence in chunk.sentences)
+    return known | dict(zip(sentences, previous.sentence_vectors, strict=True))
+
+
+def _stack(known: Mapping[str, Vectors], texts: Sequence[str]) -> Vectors:
+    if not texts:
+        return np.zeros((0, 0), dtype=np.float32)
+    return np.stack([known[text] for text in texts])
+
+
+def _verify_elsewhere(folder: Path) -> None:
+    """Verifies a written generation by query in a process that did not write it: what only sits in this memory does not count."""
+    command = [sys.executable, "-c", f"from pathlib import Path; from ragbot.store import Generation; Generation(Path({str(folder)!r})).verify()"]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=VERIFY_TIMEOUT_SECONDS, check=False)
+    if outcome.returncode:
+        lines = outcome.stderr.strip().splitlines()
+        raise IndexBrokenError(
+            f"What was just built does not find what it holds: {lines[-1] if lines else 'no reason given'}.",
+            "The old index keeps serving. Try again; if it stays so, check the disk.",
+        )

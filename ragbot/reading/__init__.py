@@ -1,0 +1,74 @@
+"""sources/ → Document. One file a format; adding one is a file, a line in READERS, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ragbot.errors import RagbotError, SourceError
+from ragbot.reading.markdown import read_markdown
+from ragbot.records import Document
+
+READERS: dict[str, Callable[[Path], Document]] = {".md": read_markdown}
+
+
+def list_source_files(folder: Path) -> list[Path]:
+    """The articles' files, by name. Hidden files and README.md are no articles.
+
+    Raises:
+        SourceError: the folder is missing.
+    """
+    if not folder.is_dir():
+        raise SourceError("There is no such folder of sources.", "Name it with --sources DIR or RAGBOT_SOURCES.", path=folder)
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in READERS and not path.name.startswith(".") and path.name != "README.md" and path.is_file()
+    )
+
+
+def read_source(path: Path) -> Document:
+    """The article in one file.
+
+    Raises:
+        SourceError: its format is unknown, or it cannot be read.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise SourceError(f"No reader for {path.suffix!r} files.", f"Known: {', '.join(READERS)}.", path=path)
+    return reader(path)
+
+
+def read_sources(folder: Path) -> tuple[list[Document], list[RagbotError]]:
+    """All articles of a folder, and every problem found in them; a broken article hides no other.
+
+    Beside what each reader finds: two articles with one id, and a caution that points to no article.
+    """
+    documents: list[Document] = []
+    problems: list[RagbotError] = []
+    seen: dict[str, Path] = {}
+    for path in list_source_files(folder):
+        try:
+            document = read_source(path)
+        except SourceError as error:
+            problems.append(error)
+            continue
+        twin = seen.get(document.source.id.casefold())
+        if twin is not None:
+            problems.append(SourceError(f"The id {document.source.id!r} is taken by {twin.name!r}.", "Rename one of the files.", path=path))
+            continue
+        seen[document.source.id.casefold()] = path
+        documents.append(document)
+    published = {document.source.id for document in documents if document.source.status == "published"}
+    for document in documents:
+        for caution in document.source.cautions:
+            if caution.see not in published:
+                problems.append(
+                    SourceError(
+                        f"A caution points to {caution.see!r}, which is no published article.",
+                        "Name an article's id in 'see'.",
+                        path=seen[document.source.id.casefold()],
+                        line=1,
+                    )
+                )
+    return documents, problems

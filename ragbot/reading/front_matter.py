@@ -1,0 +1,142 @@
+"""The card of an article: YAML front matter → Source, with the line of whatever is wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError, field_validator
+
+from ragbot.errors import SourceError
+from ragbot.records import Caution, Reference, Review, Source
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Strict(BaseModel):
+    # Unknown keys are rejected, so that a typo fails at load, not at question time.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Reference(_Strict):
+    key: Words
+    title: Words
+    authors: str = ""
+    container: str = ""
+    year: int | None = None
+    doi: str | None = None
+    url: HttpUrl | None = None
+    type: str = ""
+
+
+class _Caution(_Strict):
+    claim: Words
+    see: Words
+    why: Words
+
+
+class _Review(_Strict):
+    state: Literal["pending", "reviewed"] = "pending"
+    by: str | None = None
+    on: date | None = None
+    due: date | None = None
+
+
+class FrontMatter(_Strict):
+    """What the front matter of an article may hold; the fields are explained in docs/sources.md."""
+
+    title: Words
+    summary: Words
+    publisher: Words
+    url: HttpUrl
+    authors: list[Words] = []
+    published: date | None = None
+    retrieved: date | None = None
+    license: str = ""
+    status: Literal["draft", "published", "retired"] = "draft"
+    review: _Review = Field(default_factory=_Review)
+    topics: list[Words] = []
+    references: list[_Reference] = []
+    cautions: list[_Caution] = []
+
+    @field_validator("references")
+    @classmethod
+    def _keys_are_unique(cls, references: list[_Reference]) -> list[_Reference]:
+        keys = [reference.key for reference in references]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"the reference key {key!r} stands twice")
+        return references
+
+    def to_source(self, source_id: str) -> Source:
+        """The card as the other steps know it."""
+        return Source(
+            id=source_id,
+            title=self.title,
+            summary=self.summary,
+            publisher=self.publisher,
+            url=str(self.url),
+            authors=tuple(self.authors),
+            published=self.published,
+            retrieved=self.retrieved,
+            license=self.license,
+            status=self.status,
+            review=Review(**self.review.model_dump()),
+            topics=tuple(self.topics),
+            references=tuple(Reference(**reference.model_dump(mode="json")) for reference in self.references),
+            cautions=tuple(Caution(**caution.model_dump()) for caution in self.cautions),
+        )
+
+
+def read_front_matter(text: str, path: Path, first_line: int) -> Source:
+    """The card in the YAML ``text``, which begins in line ``first_line`` (counted from 1) of the file.
+
+    Raises:
+        SourceError: broken YAML, an unknown key, a missing or malformed value; with file and line.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise SourceError(
+            f"The front matter cannot be read: {problem}.",
+            "Quote values that hold a colon or a number sign.",
+            path=path,
+            line=first_line + mark.line if mark else first_line,
+        ) from error
+    except ValueError as error:  # an impossible date such as 2026-02-31
+        raise SourceError(f"The front matter holds an impossible value: {error}.", path=path, line=first_line) from error
+    if not isinstance(values, dict):
+        raise SourceError("The front matter is not a list of 'key: value' lines.", path=path, line=first_line)
+    try:
+        return FrontMatter.model_validate(values).to_source(path.stem)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        location = problem["loc"]
+        name = ".".join(str(part) for part in location) or "front matter"
+        if problem["type"] == "extra_forbidden":
+            message, hint = f"The key {name!r} is unknown.", f"Known keys: {', '.join(FrontMatter.model_fields)}."
+        elif problem["type"] == "missing":
+            message, hint = f"The key {name!r} is missing.", f"Add a line '{location[-1]}: …' to the front matter."
+        else:
+            message, hint = f"The value of {name!r} cannot be used: {problem['msg']}.", ""
+        raise SourceError(message, hint, path=path, line=first_line + _line_of(node, location)) from error
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line, counted from 0, where the value at a location begins; that of the nearest parent where it is missing."""
+    line = 0
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(part)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return line
