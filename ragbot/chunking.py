@@ -25,6 +25,7 @@ SENTENCE_CHARACTERS = 700
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _KEY = re.compile(r"\[([^\[\]\s]+)\](?![(:])")
+_LIKE_KEY = re.compile(r"(?=.*[\d-])[a-z][a-z0-9-]+")
 _TERMINAL = (".", "!", "?", ":", ";", "”", '"', ")")
 
 
@@ -204,6 +205,15 @@ def _cut(text: str, span: Span) -> Iterator[Span]:
         span = replace(span, start=at + len(rest) - len(rest.lstrip()))
     if span.end > span.start:
         yield span
+
+
+def reference_keys(document: Document) -> set[str]:
+    """What stands in the text like a reference key, known or not: ``[key]`` with a letter and a digit or a hyphen in it."""
+    keys: set[str] = set()
+    for token in _MARKDOWN.parse(document.text):
+        if token.type == "inline":
+            keys.update(match.group(1) for match in _KEY.finditer(token.content) if _LIKE_KEY.fullmatch(match.group(1)))
+    return keys
 
 
 def split_sentences(text: str) -> list[str]:

@@ -288,6 +288,10 @@ class Answer:
         if used != set(numbers):
             raise ValueError(f"citations {sorted(numbers)} do not match those used, {sorted(used)}")
 
+    def __add__(self, later: Answer) -> Answer:
+        """The later, fuller answer: a stream gives whole answers that grow, and LangChain adds up what is streamed."""
+        return later
+
     @property
     def text(self) -> str:
         """The answer as plain text with [1] markers; the notice stands first where someone may be in danger."""

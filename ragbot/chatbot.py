@@ -1,0 +1,405 @@
+"""Composes the way of a question: guardrails → retrieving → answering → verifying → guardrails → Answer.
+
+``Ragbot.open()`` gives the bot, ``.ask()`` an answer, ``.stream()`` the same answer statement by statement, and
+``.as_runnable()`` the whole chain as a LangChain Runnable.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+
+from ragbot import generations
+from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
+from ragbot.answering.extractive import ExtractiveAnswerer, Gate
+from ragbot.errors import IndexMismatchError, ModelError, QuestionError, RagbotError
+from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
+from ragbot.guardrails.classifier import Classifier
+from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
+from ragbot.library import open_policy
+from ragbot.models import Embedder
+from ragbot.records import Answer, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.retrieving import LangchainRetriever, Reranker, Retriever
+from ragbot.settings import Settings
+from ragbot.store import Generation, open_index
+from ragbot.verifying import Checked, Checking, Verifier
+
+History = Sequence[Turn | str | Mapping[str, Any]]
+EXTRACTIVE = "extractive"
+MOST_FOLLOW_UPS = 3
+MOST_NEAREST = 3
+# Below this probability nothing in the library is near enough to be offered.
+NEAREST_FLOOR = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the steps hand on: the question, and what each step found out about it."""
+
+    question: str
+    turns: tuple[Turn, ...]
+    asked: str = ""
+    judged: Judged | None = None
+    passages: tuple[Passage, ...] = ()
+    gate: Gate | None = None
+    answered: bool = False
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def timed(self, step: str, started: float) -> dict[str, float]:
+        spent = (time.perf_counter() - started) * 1000
+        return {**self.timings_ms, step: self.timings_ms.get(step, 0.0) + spent}
+
+
+class _Engine:
+    """Everything that belongs to one generation of the index, so that an answer is never drawn from two."""
+
+    def __init__(self, generation: Generation, embedder: Embedder, policy: Policy, reranker: Reranker | None) -> None:
+        if generation.manifest.embedder != embedder.digest:
+            raise IndexMismatchError(
+                f"The index {generation.name!r} was built with another embedding model "
+                f"(sha256 {generation.manifest.embedder[:12]}… instead of {embedder.digest[:12]}…).",
+                "Build it anew with: ragbot index",
+            )
+        self.generation = generation
+        self.retriever = Retriever(generation, embedder, reranker)
+        self.extractive = ExtractiveAnswerer(generation, embedder)
+        self.verifier = Verifier(generation.documents, embedder)
+        self.guard = Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
+        self.questions_to_bring = [
+            (sentence.text, vector)
+            for chunk in generation.chunks
+            for sentence, vector in zip(chunk.sentences, generation.vectors_of(chunk), strict=True)
+            if sentence.text.endswith("?")
+        ]
+
+
+class Ragbot:
+    """A question-answering bot over one index. Safe to share between threads.
+
+    It notices when another process has switched the index to a new generation, and goes over to it before the next question.
+    """
+
+    def __init__(self, settings: Settings, *, chat_model: ChatModelAnswerer | None = None) -> None:
+        self.settings = settings
+        self.policy = open_policy(settings)
+        self.responses = Responses(self.policy, settings.region)
+        self.output_rail = OutputRail(self.policy.output_rules)
+        self.embedder = Embedder(settings.embedding_model)
+        self.alarms: list[str] = []
+        self._reranker = Reranker(settings.reranker_model) if settings.reranker_model else None
+        self._chat_model = chat_model or _chat_model(settings)
+        self._lock = threading.Lock()
+        self._engine = self._open_engine()
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, chat_model: ChatModelAnswerer | None = None) -> Ragbot:
+        """The bot over the index that the settings name.
+
+        Args:
+            chat_model: used in place of the one that the settings name.
+
+        Raises:
+            IndexMissingError, IndexBrokenError, IndexMismatchError: there is no index that can be used.
+            ModelError, PolicyError, SettingsError: see there.
+        """
+        return cls(settings or Settings.load(), chat_model=chat_model)
+
+    @property
+    def model_name(self) -> str:
+        return self._chat_model.name if self._chat_model is not None else EXTRACTIVE
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that the next answer is drawn from."""
+        return self._current().generation
+
+    def warm_up(self) -> None:
+        """Loads the weights, so that the first question does not wait for them."""
+        self.embedder.load()
+        self.ask("What is this library about?")
+
+    def ask(self, question: str, history: History = ()) -> Answer:
+        """The answer to a question after the turns before it.
+
+        Raises:
+            QuestionError: the question is empty or too long.
+            RagbotError: a part is broken; nothing is answered. See ``answer_when_broken``.
+        """
+        answer: Answer | None = None
+        for answer in self.stream(question, history):  # noqa: B007 — the last one is the whole answer
+            pass
+        assert answer is not None
+        return answer
+
+    def stream(self, question: str, history: History = ()) -> Iterator[Answer]:
+        """The answer as it grows: each item is a whole ``Answer`` with what has been checked so far, the last one is complete.
+
+        Where someone may be in danger, the help comes first, before anything is looked up.
+        """
+        exchange = self._take(question, history)
+        immediate = self._immediate_help(exchange)
+        if immediate is not None:
+            yield immediate
+        engine = self._current()
+        exchange = self._retrieve(self._judge(exchange, engine), engine)
+        yield from self._answer(exchange, engine)
+
+    def search(self, query: str, count: int = 8) -> list[Passage]:
+        """Ranked passages for a query, without guardrails and answering."""
+        return self._current().retriever.retrieve(query, count)
+
+    def as_retriever(self, count: int = 8) -> LangchainRetriever:
+        """The search as a LangChain ``BaseRetriever``."""
+        return self._current().retriever.as_langchain(count)
+
+    def as_runnable(self) -> Runnable[Any, Answer]:
+        """The whole chain as a LangChain Runnable: ``invoke``, ``stream``, ``batch``.
+
+        Its input is a question, or a mapping with ``question`` and, if there was one, ``history``.
+        """
+
+        def steps(inputs: Iterator[Any]) -> Iterator[Answer]:
+            for given in inputs:
+                yield from self.stream(given["question"], given.get("history", ()))
+
+        def normalise(given: Any) -> dict[str, Any]:
+            return {"question": given} if isinstance(given, str) else dict(given)
+
+        return RunnableLambda(normalise).with_config(run_name="question") | RunnableGenerator(steps).with_config(run_name="ragbot")
+
+    def answer_when_broken(self, question: str) -> Answer:
+        """What is shown where answering failed: the help that the rules call for, else that nothing can be answered now.
+
+        Needs neither index nor models.
+        """
+        immediate = self._immediate_help(Exchange(question, ()))
+        return immediate or _unavailable(question, self.responses)
+
+    # The steps, in the order of the way.
+
+    def _take(self, question: str, history: History) -> Exchange:
+        if not question.strip():
+            raise QuestionError(self.responses.text("empty"))
+        if len(question) > self.settings.question_limit:
+            raise QuestionError(self.responses.text("too_long", limit=f"{self.settings.question_limit:,}"))
+        return Exchange(question, as_turns(history))
+
+    def _immediate_help(self, exchange: Exchange) -> Answer | None:
+        return immediate_help(exchange.question, self.policy, self.responses)
+
+    def _judge(self, exchange: Exchange, engine: _Engine) -> Exchange:
+        started = time.perf_counter()
+        judged = engine.guard.judge(exchange.question, exchange.turns)
+        return replace(exchange, judged=judged, timings_ms=exchange.timed("guard", started))
+
+    def _retrieve(self, exchange: Exchange, engine: _Engine) -> Exchange:
+        """Finds passages: for the bare question first, then, where it leans on the turn before, with that turn's topic too."""
+        assert exchange.judged is not None
+        one = self.policy.class_of(exchange.judged.ruling.label)
+        asked = asked_part(exchange.question) if one.status == "emergency" else exchange.question
+        if not asked or not (one.answer_question or one.yields_to_an_answer):
+            return exchange
+        found = self._look_up(replace(exchange, asked=asked), engine)
+        topic = earlier_topic(exchange.turns)
+        leaning = leans_on_history(asked)
+        if topic and (leaning or not found.answered):
+            wider = self._look_up(replace(found, asked=f"{topic} {asked}"), engine)
+            assert wider.gate is not None and found.gate is not None
+            if wider.answered and (leaning or not found.answered):
+                return wider
+            found = replace(found, timings_ms=wider.timings_ms)
+        return found
+
+    def _look_up(self, exchange: Exchange, engine: _Engine) -> Exchange:
+        started = time.perf_counter()
+        passages = engine.retriever.retrieve(exchange.asked, self.settings.passages)
+        timings = exchange.timed("retrieve", started)
+        started = time.perf_counter()
+        gate = engine.extractive.gate(exchange.asked, engine.extractive.rate(exchange.asked, passages))
+        exchange = replace(exchange, passages=tuple(passages), gate=gate, answered=engine.extractive.answers(gate), timings_ms=timings)
+        return replace(exchange, timings_ms=exchange.timed("answer", started))
+
+    def _answer(self, exchange: Exchange, engine: _Engine) -> Iterator[Answer]:
+        assert exchange.judged is not None
+        ruling = exchange.judged.ruling
+        one = self.policy.class_of(ruling.label)
+        status: Status = one.status
+        if one.yields_to_an_answer and exchange.answered:
+            ruling = next(other for other in exchange.judged.rulings if other.label in ("sensitive_topic", "informational"))
+            status = "answered"
+        checked = Checked((), (), ())
+        model = EXTRACTIVE
+        if exchange.answered and status in ("answered", "emergency", "referred"):
+            for checked, model, exchange in self._check(exchange, engine, status):
+                if checked.statements:
+                    yield self._compose(exchange, engine, ruling, status, checked, model)
+        if status == "answered" and not checked.statements:
+            status = "abstained"
+        yield self._compose(exchange, engine, ruling, status, checked, model, complete=True)
+
+    def _check(self, exchange: Exchange, engine: _Engine, status: Status) -> Iterator[tuple[Checked, str, Exchange]]:
+        """The checked part of the answer as it grows. Where nothing of a chat model's draft survives, quotes take its place."""
+        checking = Checking(engine.verifier, exchange.passages)
+        if self._chat_model is not None:
+            started = time.perf_counter()
+            try:
+                for statement in self._chat_model.draft(exchange.asked, exchange.passages):
+                    if objection := self.output_rail.objection(statement.text, status):
+                        checking.withhold(statement.text, f"the output rail {objection!r} objects")
+                    elif checking.add(statement):
+                        yield checking.result(), self._chat_model.name, replace(exchange, timings_ms=exchange.timed("answer", started))
+            except ModelError as error:
+                checking.withhold("the chat model's answer", str(error))
+            exchange = replace(exchange, timings_ms=exchange.timed("answer", started))
+            if checking.result().statements:
+                yield checking.result(), self._chat_model.name, exchange
+                return
+        started = time.perf_counter()
+        draft = engine.extractive.draft(exchange.asked, exchange.passages)
+        exchange = replace(exchange, timings_ms=exchange.timed("answer", started))
+        for statement in draft.statements if draft is not None else ():
+            started = time.perf_counter()
+            if objection := self.output_rail.objection(statement.text, status):
+                checking.withhold(statement.text, f"the output rail {objection!r} objects")
+            else:
+                checking.add(statement)
+            exchange = replace(exchange, timings_ms=exchange.timed("verify", started))
+            yield checking.result(), EXTRACTIVE, exchange
+        if draft is None:
+            yield checking.result(), EXTRACTIVE, exchange
+
+    def _compose(
+        self, exchange: Exchange, engine: _Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False
+    ) -> Answer:
+        shown = checked if status not in ("abstained", "declined") else Checked((), (), checked.withheld)
+        nearest = self._nearest(exchange) if status == "abstained" else ()
+        timings = dict(exchange.timings_ms)
+        timings["total"] = sum(timings.values())
+        return Answer(
+            question=exchange.question,
+            status=status,
+            guardrail=ruling,
+            statements=shown.statements,
+            citations=shown.citations,
+            notice=self._notice(exchange, engine, ruling.label, status, nearest, bool(shown.statements)),
+            follow_ups=self._follow_ups(exchange, engine, shown) if complete and status == "answered" else (),
+            nearest=nearest,
+            withheld=shown.withheld,
+            model=model,
+            index=engine.generation.name,
+            timings_ms=timings,
+        )
+
+    def _notice(
+        self, exchange: Exchange, engine: _Engine, label: Label, status: Status, nearest: Sequence[NearestArticle], answered: bool
+    ) -> str | None:
+        parts: list[str] = []
+        if status == "abstained":
+            parts.append(self.responses.nearest([article.title for article in nearest]))
+        elif (fixed := self.responses.notice(label)) is not None and not (label == "sensitive_topic" and not answered):
+            parts.append(fixed)
+        if label == "personal_decision":
+            questions = self._questions_to_bring(exchange, engine)
+            if questions:
+                parts.append(self.responses.text("personal_decision_questions", questions=" ".join(questions)))
+            if answered:
+                parts.append(self.responses.text("personal_decision_general"))
+        if label != "crisis" and self._crisis_line_stays(exchange):
+            parts.append(self.responses.text("crisis_line"))
+        elif status == "abstained" and label == "sensitive_topic":
+            parts.append(self.responses.text("sensitive_topic"))
+        return "\n\n".join(part for part in parts if part) or None
+
+    def _crisis_line_stays(self, exchange: Exchange) -> bool:
+        """Whether the crisis resources still stand below the answer: in the turns after a crisis, and beside an emergency."""
+        assert exchange.judged is not None
+        if "crisis" in exchange.judged.labels:
+            return True
+        turns = turns_since_crisis(exchange.turns, self.policy)
+        return turns is not None and turns < self.policy.class_of("crisis").follow_on_turns
+
+    def _questions_to_bring(self, exchange: Exchange, engine: _Engine) -> list[str]:
+        vector = self.embedder.encode_questions([exchange.question])[0]
+        ranked = sorted(engine.questions_to_bring, key=lambda pair: -float(pair[1] @ vector))
+        return [text for text, _ in ranked[:MOST_FOLLOW_UPS]]
+
+    @staticmethod
+    def _nearest(exchange: Exchange) -> tuple[NearestArticle, ...]:
+        if exchange.gate is None or exchange.gate.probability < NEAREST_FLOOR:
+            return ()
+        found = {passage.source.id: passage.source.title for passage in exchange.passages}
+        return tuple(NearestArticle(article, title) for article, title in list(found.items())[:MOST_NEAREST])
+
+    def _follow_ups(self, exchange: Exchange, engine: _Engine, checked: Checked) -> tuple[str, ...]:
+        """Questions that the articles' own headings ask, near to what was asked and not answered yet."""
+        cited = {citation.article for citation in checked.citations}
+        used = {citation.heading for citation in checked.citations}
+        near = [passage.chunk.heading for passage in exchange.passages]
+        same = [chunk.heading for chunk in engine.generation.chunks if chunk.source_id in cited]
+        asked = exchange.question.casefold().strip(" ?")
+        headings = (heading for heading in dict.fromkeys([*near, *same]) if heading.endswith("?") and heading not in used)
+        return tuple(heading for heading in headings if heading.casefold().strip(" ?") != asked)[:MOST_FOLLOW_UPS]
+
+    # The index.
+
+    def _current(self) -> _Engine:
+        """The engine of the generation that CURRENT names; the one in use where the new one cannot be opened."""
+        engine = self._engine
+        try:
+            folder = generations.current_generation(self.settings.index)
+        except RagbotError as error:
+            self._alarm(str(error))
+            return engine
+        if folder.name == engine.generation.name:
+            return engine
+        with self._lock:
+            if self._engine.generation.name != folder.name:
+                try:
+                    self._engine = self._open_engine()
+                except RagbotError as error:
+                    self._alarm(str(error))
+            return self._engine
+
+    def _open_engine(self) -> _Engine:
+        current = generations.current_generation(self.settings.index)
+        others = [folder for folder in generations.list_generations(self.settings.index) if folder != current]
+        generation, problems = open_index([current, *others])
+        for problem in problems:
+            self._alarm(problem)
+        return _Engine(generation, self.embedder, self.policy, self._reranker)
+
+    def _alarm(self, problem: str) -> None:
+        if problem not in self.alarms:
+            self.alarms.append(problem)
+
+
+def immediate_help(question: str, policy: Policy, responses: Responses) -> Answer | None:
+    """The help that the rules alone call for, at once and whatever else is broken; None where they see no danger."""
+    judged = Guard(policy, None).judge_rules(question)
+    one = policy.class_of(judged.ruling.label)
+    if one.status != "emergency":
+        return None
+    return Answer(question=question, status="emergency", guardrail=judged.ruling, notice=responses.notice(judged.ruling.label))
+
+
+def broken_answer(question: str, settings: Settings) -> Answer:
+    """What is shown where not even the bot could be opened."""
+    policy = open_policy(settings)
+    responses = Responses(policy, settings.region)
+    return immediate_help(question, policy, responses) or _unavailable(question, responses)
+
+
+def _unavailable(question: str, responses: Responses) -> Answer:
+    ruling = Ruling("unavailable", "informational", 0.0, "unavailable")
+    return Answer(question=question, status="abstained", guardrail=ruling, notice=responses.text("unavailable"))
+
+
+def _chat_model(settings: Settings) -> ChatModelAnswerer | None:
+    if settings.model == EXTRACTIVE:
+        return None
+    return ChatModelAnswerer(create_chat_model(settings), settings.model)

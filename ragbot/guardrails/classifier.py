@@ -1,0 +1,113 @@
+"""Labels by logistic regression on the embedding and the character n-grams of a message. The only file that knows scikit-learn.
+
+Trained when the index is built, from the labelled examples of the policy; the same examples and model give the same weights,
+bit for bit. The weights are plain arrays, so nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ragbot.guardrails.normalising import plain, unmasked
+from ragbot.guardrails.policies import LABELS, Example
+from ragbot.models import Embedder, Vectors
+from ragbot.records import Label
+
+NGRAMS = (2, 5)
+NGRAM_BUCKETS = 2**13
+# How much the n-grams count beside the embedding, and how freely weights may grow: chosen by 5-fold cross-validation on the
+# examples (`ragbot doctor --guard` prints it), not on anything reported.
+NGRAM_WEIGHT = 0.7
+INVERSE_REGULARISATION = 20.0
+SEED = 20261124
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The probability of each label, and the examples nearest to the message."""
+
+    probabilities: Mapping[Label, float]
+    nearest: tuple[str, ...]
+
+
+def train(examples: Sequence[Example], embedder: Embedder, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a trained classifier.
+
+    Args:
+        known: arrays of an earlier training; reused as they are where they came from the same examples.
+    """
+    if not examples:
+        return {}
+    texts = [example.text for example in examples]
+    if known and list(known["texts"]) == texts:
+        return dict(known)
+    vectors = embedder.encode([_to_embed(text) for text in texts])
+    labels = [LABELS.index(example.label) for example in examples]
+    weights, bias = fit(_features(texts, vectors), np.array(labels))
+    return {
+        "weights": weights.astype(np.float32),
+        "bias": bias.astype(np.float32),
+        "texts": np.array(texts),
+        "labels": np.array(labels, dtype=np.int8),
+        "vectors": vectors.astype(np.float16),
+    }
+
+
+def fit(features: Any, labels: Any) -> tuple[Any, Any]:
+    """Weights and bias of a multinomial logistic regression: a row a label, in the order of ``LABELS``."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000, random_state=SEED, class_weight="balanced")
+    model.fit(features, labels)
+    weights = np.zeros((len(LABELS), features.shape[1]))
+    bias = np.full(len(LABELS), -1e3)
+    for row, label in enumerate(model.classes_):
+        weights[label], bias[label] = model.coef_[row], model.intercept_[row]
+    return weights, bias
+
+
+def _to_embed(text: str) -> str:
+    # A message without disguises is embedded as it was typed: the retriever embeds the same words, so they are embedded once.
+    clean = unmasked(text)
+    return text if clean == plain(text) else clean
+
+
+def _features(texts: Sequence[str], vectors: Vectors) -> Any:
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([csr_matrix(vectors), NGRAM_WEIGHT * _hasher().transform([unmasked(text) for text in texts])], format="csr")
+
+
+def _hasher() -> Any:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(analyzer="char_wb", ngram_range=NGRAMS, n_features=NGRAM_BUCKETS, alternate_sign=True, norm="l2", lowercase=False)
+
+
+class Classifier:
+    """Judges messages with trained arrays."""
+
+    def __init__(self, arrays: Mapping[str, Any], embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._weights = arrays["weights"]
+        self._bias = arrays["bias"]
+        self._texts = arrays["texts"]
+        self._labels = arrays["labels"]
+        self._vectors = arrays["vectors"].astype(np.float32)
+
+    def judge(self, texts: Sequence[str]) -> list[Judgement]:
+        """A judgement of each text."""
+        vectors = self._embedder.encode_questions([_to_embed(text) for text in texts])
+        scores = np.asarray(_features(texts, vectors) @ self._weights.T) + self._bias
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities = scores / scores.sum(axis=1, keepdims=True)
+        judgements = []
+        for row, vector in zip(probabilities, vectors, strict=True):
+            near = np.argsort(-(self._vectors @ vector), kind="stable")[:2]
+            nearest = tuple(f"{LABELS[self._labels[index]]}: {self._texts[index]}" for index in near)
+            judgements.append(Judgement({label: float(row[column]) for column, label in enumerate(LABELS)}, nearest))
+        return judgements

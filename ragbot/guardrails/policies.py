@@ -1,0 +1,251 @@
+"""The policy as data: classes, rules, texts, helplines and examples, validated when they are loaded.
+
+The folder ``policy/`` beside this file is the reviewed policy; ``RAGBOT_POLICY`` names another. A clinician can read and change
+it without reading code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ragbot.errors import PolicyError, SettingsError
+from ragbot.records import Label, Status
+
+REVIEWED_POLICY = Path(__file__).parent / "policy"
+LABELS: tuple[Label, ...] = get_args(Label)
+
+
+class _Strict(BaseModel):
+    # Unknown keys are rejected, so that a typo fails at load, not at question time.
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def _compile(pattern: Any) -> Any:
+    if isinstance(pattern, str):
+        try:
+            return re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_compile)]
+
+
+class PolicyClass(_Strict):
+    """One class of messages: what it is, from which probability the classifier decides, and what happens."""
+
+    label: Label
+    status: Status
+    about: str
+    threshold: float = Field(ge=0, le=1)
+    scope: Literal["whole", "sentences"] = "whole"
+    response: str | None = None
+    follow_on_turns: int = Field(0, ge=0, le=20)
+    answer_question: bool = False
+    yields_to_an_answer: bool = False
+
+
+class Classes(_Strict):
+    version: int
+    classes: tuple[PolicyClass, ...]
+
+    @model_validator(mode="after")
+    def _every_label_once(self) -> Classes:
+        labels = [one.label for one in self.classes]
+        if sorted(labels) != sorted(LABELS):
+            raise ValueError(f"each of {', '.join(LABELS)} has to stand once")
+        if labels[0] != "crisis" or labels[-1] != "informational":
+            raise ValueError("crisis comes first and informational last")
+        return self
+
+
+class Rule(_Strict):
+    name: str
+    label: Label
+    patterns: tuple[Pattern, ...]
+    unless: tuple[Pattern, ...] = ()
+
+
+class Rules(_Strict):
+    version: int
+    rules: tuple[Rule, ...]
+
+
+class OutputRule(_Strict):
+    name: str
+    about: str
+    patterns: tuple[Pattern, ...]
+    unless: tuple[Pattern, ...] = ()
+    statuses: tuple[Status, ...] = Field((), alias="in")
+
+
+class OutputRules(_Strict):
+    version: int
+    rules: tuple[OutputRule, ...]
+
+
+class Reviewed(_Strict):
+    state: Literal["pending", "reviewed"]
+    by: str | None = None
+    on: date | None = None
+
+
+class Texts(_Strict):
+    version: int
+    reviewed: Reviewed
+    texts: dict[str, str]
+
+    @model_validator(mode="after")
+    def _needed(self) -> Texts:
+        missing = sorted(NEEDED_TEXTS - set(self.texts))
+        if missing:
+            raise ValueError(f"the text {missing[0]!r} is missing")
+        return self
+
+
+NEEDED_TEXTS = frozenset(
+    "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions illicit "
+    "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy disclaimer".split()
+)
+
+
+class Line(_Strict):
+    """A helpline: how it is reached and when."""
+
+    name: str
+    call: str | None = None
+    text: str | None = None
+    keyword: str | None = None
+    url: str | None = None
+    what: str = ""
+    hours: str = ""
+    languages: tuple[str, ...] = ()
+
+
+class Emergency(_Strict):
+    name: str
+    number: str
+
+
+class Poison(_Strict):
+    name: str
+    number: str
+    hours: str = ""
+
+
+class Region(_Strict):
+    name: str
+    emergency: Emergency
+    poison: Poison | None = None
+    lines: tuple[Line, ...]
+    treatment: Line | None = None
+
+
+class Resources(_Strict):
+    version: int
+    checked: date
+    elsewhere: Region
+    regions: dict[str, Region]
+
+
+class Topics(_Strict):
+    version: int
+    topics: str
+    suggestions: tuple[str, ...]
+
+
+class Example(_Strict):
+    """A labelled message with its provenance."""
+
+    text: str = Field(min_length=1)
+    label: Label
+    kind: str = ""
+    by: str = ""
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Policy:
+    """Everything in one policy folder; ``digest`` identifies it."""
+
+    def __init__(self, folder: Path = REVIEWED_POLICY) -> None:
+        self.folder = folder
+        self.classes = _load(folder / "classes.yaml", Classes).classes
+        self.rules = _load(folder / "rules.yaml", Rules).rules
+        self.output_rules = _load(folder / "output.yaml", OutputRules).rules
+        texts = _load(folder / "responses.yaml", Texts)
+        self.texts, self.reviewed = texts.texts, texts.reviewed
+        self.resources = _load(folder / "resources.yaml", Resources)
+        self.topics = _load(folder / "topics.yaml", Topics)
+        for one in self.classes:
+            if one.response is not None and one.response not in self.texts:
+                raise PolicyError(f"The class {one.label!r} names the text {one.response!r}, which is missing.", path=folder / "classes.yaml")
+
+    def class_of(self, label: Label) -> PolicyClass:
+        return next(one for one in self.classes if one.label == label)
+
+    def region(self, code: str) -> Region:
+        """The helplines of a region.
+
+        Raises:
+            SettingsError: the region is unknown.
+        """
+        region = self.resources.regions.get(code.upper())
+        if region is None:
+            known = ", ".join(sorted(self.resources.regions))
+            raise SettingsError(f"The region {code!r} is not in the policy.", f"Known regions: {known}.")
+        return region
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """The labelled messages that the classifier learns from, in the order of files and lines.
+
+        Raises:
+            PolicyError: a malformed line, with file and line.
+        """
+        examples: list[Example] = []
+        for path in sorted((self.folder / "examples").glob("*.jsonl")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                if not line.strip():
+                    continue
+                try:
+                    examples.append(Example.model_validate_json(line))
+                except ValidationError as error:
+                    raise PolicyError(error.errors(include_url=False)[0]["msg"] + ".", path=path, line=number) from error
+        return tuple(examples)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of every file of the policy."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in (".yaml", ".jsonl"):
+                digest.update(json.dumps(path.relative_to(self.folder).as_posix()).encode() + path.read_bytes())
+        return digest.hexdigest()
+
+
+def _load(path: Path, model: type[_Model]) -> _Model:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"The policy file cannot be read: {error}.", path=path) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise PolicyError("This is not YAML.", path=path, line=mark.line + 1 if mark else None) from error
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise PolicyError(f"{place or 'The file'}: {problem['msg']}.", path=path) from error

@@ -1,0 +1,95 @@
+"""Composes the way of the articles: sources/ → reading → chunking → indexing → index/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragbot import chunking
+from ragbot.errors import RagbotError, SourceError
+from ragbot.guardrails.classifier import train
+from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
+from ragbot.indexing import IndexReport, Progress, update_index
+from ragbot.models import Embedder
+from ragbot.reading import list_source_files, read_sources
+from ragbot.records import Chunk, Document
+from ragbot.settings import Settings
+from ragbot.store import Manifest
+
+
+def open_policy(settings: Settings) -> Policy:
+    """The policy in force."""
+    return Policy(settings.policy or REVIEWED_POLICY)
+
+
+def build_index(settings: Settings, *, rebuild: bool = False, progress: Progress = lambda step, done, total: None) -> IndexReport:
+    """Brings the index up to date with the published articles and the policy.
+
+    Raises:
+        SourceError: an article cannot be read; the first problem, the last good index keeps serving.
+        PolicyError, ModelError, StoreError: see there.
+    """
+    documents, problems = read_sources(settings.sources)
+    if problems:
+        raise problems[0]
+    policy = open_policy(settings)
+    examples = policy.examples
+    published = [document for document in documents if document.source.status == "published"]
+    chunks = [chunk for document in published for chunk in chunking.split_document(document)]
+    embedder = Embedder(settings.embedding_model)
+    manifest = Manifest(
+        embedder=embedder.digest,
+        chunker=chunking.VERSION,
+        policy=policy.digest,
+        documents={document.source.id: document.digest for document in published},
+    )
+
+    def train_guard(known: Mapping[str, Any]) -> Mapping[str, Any]:
+        return train(examples, embedder, known)
+
+    return update_index(settings.index, published, chunks, manifest, embedder, train_guard=train_guard, rebuild=rebuild, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """The articles of a folder and every problem in them."""
+
+    documents: tuple[Document, ...]
+    problems: tuple[RagbotError, ...]
+
+
+def check_sources(settings: Settings, ids: Sequence[str] = ()) -> Checkup:
+    """Reads the articles, or those named, and looks for what the readers cannot see one by one: reference keys in the text
+    that the front matter does not hold, references that are never cited, cautions whose claim does not stand in the text.
+
+    Raises:
+        SourceError: a named article does not exist.
+    """
+    documents, problems = read_sources(settings.sources)
+    files = {path.stem: path for path in list_source_files(settings.sources)}
+    for unknown in (name for name in ids if name not in files):
+        raise SourceError(f"There is no article {unknown!r}.", "See: ragbot sources list", path=settings.sources)
+    for document in documents:
+        path = files[document.source.id]
+        problems += [SourceError(message, hint, path=path) for message, hint in _inner_problems(document)]
+    if ids:
+        documents = [document for document in documents if document.source.id in ids]
+        problems = [problem for problem in problems if getattr(problem, "path", None) in {files[name] for name in ids}]
+    return Checkup(tuple(documents), tuple(problems))
+
+
+def _inner_problems(document: Document) -> list[tuple[str, str]]:
+    chunks: Sequence[Chunk] = chunking.split_document(document)
+    if not chunks:
+        return [("The article has no sentence that can be quoted.", "Write its text below the front matter.")]
+    found: list[tuple[str, str]] = []
+    known = {reference.key for reference in document.source.references}
+    cited = chunking.reference_keys(document)
+    found += [(f"The text cites [{key}], which the references do not hold.", "Add it to 'references'.") for key in sorted(cited - known)]
+    found += [(f"The reference {key!r} is cited nowhere in the text.", "Cite it or take it out.") for key in sorted(known - cited)]
+    words = " ".join(" ".join(chunk.plain.split()) for chunk in chunks).casefold()
+    for caution in document.source.cautions:
+        if " ".join(caution.claim.split()).casefold().rstrip(".") not in words:
+            found.append((f"The claim of a caution does not stand in the text: {caution.claim!r}.", "Copy the article's own words."))
+    return found
