@@ -149,6 +149,10 @@ class Ragbot:
         exchange = self._retrieve(self._judge(exchange, engine), engine)
         yield from self._answer(exchange, engine)
 
+    def judge(self, text: str, history: History = ()) -> Judged:
+        """What the guardrails say of a message, without answering it."""
+        return self._current().guard.judge(text, as_turns(history))
+
     def search(self, query: str, count: int = 8) -> list[Passage]:
         """Ranked passages for a query, without guardrails and answering."""
         return self._current().retriever.retrieve(query, count)

@@ -208,11 +208,13 @@ def _cut(text: str, span: Span) -> Iterator[Span]:
 
 
 def reference_keys(document: Document) -> set[str]:
-    """What stands in the text like a reference key, known or not: ``[key]`` with a letter and a digit or a hyphen in it."""
+    """The reference keys in the text: those that the front matter holds, and what looks like one, with a digit or a hyphen."""
+    known = {reference.key for reference in document.source.references}
     keys: set[str] = set()
     for token in _MARKDOWN.parse(document.text):
         if token.type == "inline":
-            keys.update(match.group(1) for match in _KEY.finditer(token.content) if _LIKE_KEY.fullmatch(match.group(1)))
+            found = {match.group(1) for match in _KEY.finditer(token.content)}
+            keys |= {key for key in found if key in known or _LIKE_KEY.fullmatch(key)}
     return keys
 
 
