@@ -1,4 +1,4 @@
-"""Composes the way of a question: guardrails → retrieving → answering → verifying → guardrails → Answer.
+"""Composes the way of a question: guardrails → rephrasing → retrieving → answering → verifying → guardrails → Answer.
 
 ``Ragbot.open()`` gives the bot, ``.ask()`` an answer, ``.stream()`` the same answer statement by statement, and
 ``.as_runnable()`` the whole chain as a LangChain Runnable.
@@ -23,6 +23,7 @@ from ragbot.guardrails.classifier import Classifier
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
+from ragbot.rephrasing import Rephraser
 from ragbot.records import Answer, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
 from ragbot.retrieving import LangchainRetriever, Reranker, Retriever
 from ragbot.settings import Settings
@@ -69,6 +70,7 @@ class _Engine:
         self.retriever = Retriever(generation, embedder, reranker)
         self.extractive = ExtractiveAnswerer(generation, embedder)
         self.verifier = Verifier(generation.documents, embedder)
+        self.rephraser = Rephraser(generation.chunks, policy.words, embedder.is_everyday)
         self.guard = Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
         self.questions_to_bring = [
             (sentence.text, vector)
@@ -155,7 +157,8 @@ class Ragbot:
 
     def search(self, query: str, count: int = 8) -> list[Passage]:
         """Ranked passages for a query, without guardrails and answering."""
-        return self._current().retriever.retrieve(query, count)
+        engine = self._current()
+        return engine.retriever.retrieve(engine.rephraser.rephrase(query), count)
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
         """The search as a LangChain ``BaseRetriever``."""
@@ -221,6 +224,7 @@ class Ragbot:
 
     def _look_up(self, exchange: Exchange, engine: _Engine) -> Exchange:
         started = time.perf_counter()
+        exchange = replace(exchange, asked=engine.rephraser.rephrase(exchange.asked))
         passages = engine.retriever.retrieve(exchange.asked, self.settings.passages)
         timings = exchange.timed("retrieve", started)
         started = time.perf_counter()

@@ -91,6 +91,7 @@ class Embedder:
         self._model: SentenceTransformer | None = None
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
+        self._vocabulary: frozenset[str] = frozenset()
 
     def load(self) -> SentenceTransformer:
         """The loaded model; the first call takes seconds."""
@@ -132,6 +133,12 @@ class Embedder:
                 progress(len(rows))
         assert vectors is not None
         return vectors
+
+    def is_everyday(self, word: str) -> bool:
+        """Whether a lower-case word is one of the about 30,000 commonest of English, which the model's tokenizer holds whole."""
+        if not self._vocabulary:
+            self._vocabulary = frozenset(self.load().tokenizer.get_vocab())
+        return word in self._vocabulary
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
         """Like ``encode``, for a visitor's words: what was embedded a moment ago is not embedded again."""

@@ -22,7 +22,6 @@ STOP_WORDS = frozenset(
     dont doesnt isnt cant kind sort work works working happen happens use used using take takes taking mean means
     long many often people person someone anyone something anything lot""".split()
 )
-# Asked for by their kind, not by their stem: kept out of the overlap, but telling for the type of a question.
 _WORD = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W\d_]+(?:['’][^\W\d_]+)?", re.UNICODE)
 _STEMMER = Stemmer.Stemmer("english")
 
@@ -52,6 +51,12 @@ def terms_of(text: str) -> list[str]:
     return terms
 
 
+def words_by_term(text: str) -> dict[str, str]:
+    """The terms of a text, each with the first word that it stands for."""
+    pairs = ((word, terms_of(word)) for word in words_of(text))
+    return {term: word for word, terms in reversed(list(pairs)) for term in terms}
+
+
 class Rarity:
     """How telling a term is in a collection of texts: its inverse document frequency.
 
@@ -74,5 +79,7 @@ class Rarity:
         count = self._counts.get(term, 0)
         return math.log(1 + (self._total - count + 0.5) / (count + 0.5))
 
-    def vocabulary(self) -> frozenset[str]:
-        return frozenset(self._counts)
+    @property
+    def highest(self) -> float:
+        """The rarity of a term that no text holds."""
+        return self("")

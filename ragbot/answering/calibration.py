@@ -11,7 +11,7 @@ import numpy as np
 from ragbot.answering.relevance import FEATURE_NAMES
 from ragbot.models import Vectors
 
-GATE_NAMES = ("cosine", "overlap", "context_overlap", "passage_cosine", "known", "score")
+GATE_NAMES = ("cosine", "overlap", "context_overlap", "passage_cosine", "score", "margin", "missing", "hardest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from ragbot.answering.relevance import Candidate, rate_sentences
 from ragbot.models import Embedder
 from ragbot.records import Draft, DraftStatement, Evidence, Passage, Span
 from ragbot.store import Generation
-from ragbot.terms import Rarity, terms_of, words_of
+from ragbot.terms import Rarity, terms_of, words_by_term, words_of
 
 MODEL = "extractive"
 MOST_STATEMENTS = 5
@@ -24,6 +24,10 @@ SHARE_OF_SECOND = 0.3
 # Two sentences this close say the same thing.
 SAME_COSINE = 0.88
 SAME_WORDS = 0.75
+# The gate looks at this many sentences.
+BEST_SENTENCES = 5
+# A word of plain English that the library does not know says less than a name that it does not know.
+EVERYDAY_WEIGHT = 0.5
 # A sentence that opens so leans on the one before it.
 _LEANING = frozenset(
     "it its they their them this that these those he she his her such both neither also however but instead so then thus therefore "
@@ -65,7 +69,7 @@ class ExtractiveAnswerer:
 
     def gate(self, question: str, candidates: Sequence[Candidate]) -> Gate:
         """How likely it is that the candidates answer the question, 0 to 1."""
-        features = gate_features(question, candidates, self.rarity)
+        features = gate_features(question, candidates, self.rarity, self._embedder.is_everyday)
         values = np.array([features[name] for name in GATE_NAMES], dtype=np.float32)
         total = float(values @ self._calibration.gate_weights) + self._calibration.gate_bias
         return Gate(float(1.0 / (1.0 + np.exp(-total))) if candidates else 0.0, features)
@@ -100,20 +104,35 @@ class ExtractiveAnswerer:
         return DraftStatement(text, (evidence,), covered.caution, covered.contrast)
 
 
-def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity) -> dict[str, float]:
-    """What tells whether a question is answered: the best of each feature over the best sentences, and how much of the
-    question the library has a word for (``known``: the share of its terms' rarity)."""
-    best = candidates[:5]
-    asked = set(terms_of(question))
-    total = sum(rarity(term) for term in asked)
-    known = sum(rarity(term) for term in asked if term in rarity) / total if total else 0.0
+def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity, is_everyday: Callable[[str], bool]) -> dict[str, float]:
+    """What tells whether a question is answered, each 0 to 1.
+
+    ``cosine``, ``overlap``, ``context_overlap``, ``passage_cosine``: the best of each over the best sentences. ``score``: the
+    best sentence's. ``margin``: what its score is above that of the tenth. ``missing``: the share of the question's weight that
+    the best passages do not hold; ``hardest``: the heaviest single word among it. A word weighs by its rarity in the library;
+    one that the library does not know weighs most where it is no everyday word either, as names of drugs and illnesses are.
+    """
+    best = candidates[:BEST_SENTENCES]
+    held = {term for candidate in best for term in terms_of(candidate.passage.chunk.embedded)}
+    weights = {
+        term: rarity(term) / rarity.highest if term in rarity else (EVERYDAY_WEIGHT if is_everyday(word) else 1.0)
+        for term, word in words_by_term(question).items()
+    }
+    missing = {term: weight for term, weight in weights.items() if term not in held}
+    total = sum(weights.values())
+
+    def highest(name: str) -> float:
+        return max((getattr(candidate.features, name) for candidate in best), default=0.0)
+
     return {
-        "cosine": max((candidate.features.cosine for candidate in best), default=0.0),
-        "overlap": max((candidate.features.overlap for candidate in best), default=0.0),
-        "context_overlap": max((candidate.features.context_overlap for candidate in best), default=0.0),
-        "passage_cosine": max((candidate.features.passage_cosine for candidate in best), default=0.0),
-        "known": known,
+        "cosine": highest("cosine"),
+        "overlap": highest("overlap"),
+        "context_overlap": highest("context_overlap"),
+        "passage_cosine": highest("passage_cosine"),
         "score": best[0].score if best else 0.0,
+        "margin": best[0].score - candidates[min(9, len(candidates) - 1)].score if best else 0.0,
+        "missing": sum(missing.values()) / total if total else 1.0,
+        "hardest": max(missing.values(), default=0.0),
     }
 
 

@@ -164,6 +164,11 @@ class Topics(_Strict):
     suggestions: tuple[str, ...]
 
 
+class Words(_Strict):
+    version: int
+    words: dict[str, str]
+
+
 class Example(_Strict):
     """A labelled message with its provenance."""
 
@@ -188,6 +193,7 @@ class Policy:
         self.texts, self.reviewed = texts.texts, texts.reviewed
         self.resources = _load(folder / "resources.yaml", Resources)
         self.topics = _load(folder / "topics.yaml", Topics)
+        self.words = _load(folder / "words.yaml", Words).words
         for one in self.classes:
             if one.response is not None and one.response not in self.texts:
                 raise PolicyError(f"The class {one.label!r} names the text {one.response!r}, which is missing.", path=folder / "classes.yaml")
