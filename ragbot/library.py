@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ragbot import chunking
@@ -12,7 +13,7 @@ from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
 from ragbot.indexing import IndexReport, Progress, update_index
 from ragbot.models import Embedder
-from ragbot.reading import list_source_files, read_sources
+from ragbot.reading import READERS, list_source_files, read_source, read_sources
 from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
 from ragbot.store import Manifest
@@ -93,3 +94,53 @@ def _inner_problems(document: Document) -> list[tuple[str, str]]:
         if " ".join(caution.claim.split()).casefold().rstrip(".") not in words:
             found.append((f"The claim of a caution does not stand in the text: {caution.claim!r}.", "Copy the article's own words."))
     return found
+
+
+def read_article(settings: Settings, identity: str) -> Document:
+    """One article by its id, whatever its status.
+
+    Raises:
+        SourceError: there is none, or it cannot be read.
+    """
+    files = {path.stem: path for path in list_source_files(settings.sources)}
+    if identity not in files:
+        raise SourceError(f"There is no article {identity!r}.", "See: ragbot sources list", path=settings.sources)
+    return read_source(files[identity])
+
+
+def add_article(settings: Settings, path: Path) -> Path:
+    """Copies an article into the sources as a draft; where it lies then. Nothing that is there is overwritten.
+
+    Raises:
+        SourceError: it cannot be read, or its id is taken.
+    """
+    if path.suffix.lower() not in READERS:
+        raise SourceError(f"No reader for {path.suffix or path.name!r} yet.", f"Known: {', '.join(READERS)}.", path=path)
+    read_source(path)
+    target = settings.sources / path.name
+    if any(other.stem.casefold() == path.stem.casefold() for other in list_source_files(settings.sources)):
+        raise SourceError(f"The id {path.stem!r} is taken.", "Rename the file.", path=path)
+    target.write_text(_with_status(path, "draft"), encoding="utf-8")
+    return target
+
+
+def retire_article(settings: Settings, identity: str) -> Path:
+    """Sets an article's status to ``retired``; its file stays, everything else in it unchanged.
+
+    Raises:
+        SourceError: there is none, or it cannot be read.
+    """
+    read_article(settings, identity)
+    path = next(path for path in list_source_files(settings.sources) if path.stem == identity)
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(_with_status(path, "retired"), encoding="utf-8")
+    draft.replace(path)
+    return path
+
+
+def _with_status(path: Path, status: str) -> str:
+    """The file's text with another status in its front matter, every other line as it is."""
+    lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    end = next(number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---")
+    kept = [line for number, line in enumerate(lines) if not (0 < number < end and line.startswith("status:"))]
+    return "".join([kept[0], f"status: {status}\n", *kept[1:]])

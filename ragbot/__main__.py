@@ -1,0 +1,5 @@
+"""``python -m ragbot``."""
+
+from ragbot.cli import entry
+
+entry()

@@ -1,0 +1,382 @@
+"""The command line. The only file that knows typer.
+
+Exit codes: 0 the work was done, 1 what was checked does not hold, 2 a usage or input error with one clear line on stderr.
+Heavy parts (torch, chromadb, gradio) are imported by the commands that need them, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ragbot import __version__
+from ragbot.errors import DatasetError, QuestionError, RagbotError
+from ragbot.settings import Settings
+
+app = typer.Typer(
+    name="ragbot",
+    help="Answers questions from curated articles, each sentence with its exact quote.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+sources_app = typer.Typer(help="List, show, check, add and retire articles.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sources_app, name="sources")
+
+stderr = Console(stderr=True)
+stdout = Console()
+_log = logging.getLogger("ragbot")
+
+_given: dict[str, Any] = {}
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+SourcesOption = Annotated[Path | None, typer.Option("--sources", help="Folder with the articles.", show_default=False)]
+IndexOption = Annotated[Path | None, typer.Option("--index", help="Folder of the built index.", show_default=False)]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).", show_default=False)]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"ragbot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    sources: SourcesOption = None,
+    index: IndexOption = None,
+    config: ConfigOption = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Answers questions from curated articles, each sentence with its exact quote."""
+    _given.clear()
+    _given.update(sources=sources, index=index, config=config)
+
+
+def _settings(**more: Any) -> Settings:
+    return Settings.load(_given.get("config"), sources=_given.get("sources"), index=_given.get("index"), **more)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=stderr, transient=not stderr.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done, total=total)
+
+        yield show
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default=False)] = None,
+) -> None:
+    """Serve the chat page until it is stopped."""
+    settings = _settings(host=host, port=port)
+    from ragbot import generations
+
+    generations.current_generation(settings.index)
+    from ragbot.web.app import run_server
+
+    run_server(settings)
+
+
+@app.command()
+def ask(
+    question: Annotated[str | None, typer.Argument(help="The question.", show_default=False)] = None,
+    batch: Annotated[Path | None, typer.Option("--batch", help="JSONL with {id, question, history?} a line.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="JSONL to write, a line for each of --batch.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question with numbered citations."""
+    if batch is not None:
+        if question is not None or out is None:
+            raise RagbotError("With --batch, give --out and no question.", "Example: ragbot ask --batch in.jsonl --out out.jsonl")
+        _ask_batch(batch, out, as_json)
+        return
+    if question is None:
+        raise RagbotError("What is the question?", 'Example: ragbot ask "How long does ketamine last?"')
+    answer = _answer(question, _settings())
+    if as_json:
+        _print_json(answer.to_dict())
+    else:
+        from ragbot.terminal import print_answer
+
+        print_answer(answer, stdout)
+
+
+def _answer(question: str, settings: Settings) -> Any:
+    from ragbot.chatbot import Ragbot, broken_answer
+
+    try:
+        return Ragbot.open(settings).ask(question)
+    except QuestionError:
+        raise
+    except RagbotError as error:
+        answer = broken_answer(question, settings)
+        if answer.status != "emergency":
+            raise
+        # Help is shown whatever else is broken; the problem is told on the side.
+        stderr.print(str(error), style="red", markup=False, highlight=False)
+        return answer
+
+
+def _ask_batch(batch: Path, out: Path, as_json: bool) -> None:
+    from ragbot.chatbot import Ragbot
+
+    try:
+        lines = batch.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"The questions cannot be read: {error}.", path=batch) from error
+    bot = Ragbot.open(_settings())
+    failed = answered = 0
+    try:
+        file = out.open("w", encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"The answers cannot be written: {error.strerror}.", path=out) from error
+    with file, _progress() as show:
+        for number, line in enumerate(lines, start=1):
+            show("answering", number, len(lines))
+            if not line.strip():
+                continue
+            result = _batch_line(bot, line, number)
+            failed += "error" in result
+            answered += "error" not in result
+            file.write(json.dumps(result, ensure_ascii=False) + "\n")
+            file.flush()
+    if as_json:
+        _print_json({"answered": answered, "failed": failed, "out": str(out)})
+    else:
+        stderr.print(f"{answered} answered, {failed} failed → {out}", markup=False, highlight=False)
+
+
+def _batch_line(bot: Any, line: str, number: int) -> dict[str, Any]:
+    identity: Any = f"line {number}"
+    try:
+        item = json.loads(line)
+        if not isinstance(item, dict) or not isinstance(item.get("question"), str):
+            raise ValueError('not an object with "id" and "question"')
+        identity = item.get("id", identity)
+        return {"id": identity, **bot.ask(item["question"], item.get("history") or ()).to_dict()}
+    except (RagbotError, ValueError, TypeError, RecursionError) as error:
+        return {"id": identity, "error": f"line {number}: {error}"}
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    count: Annotated[int, typer.Option("-k", help="How many passages.", min=1, max=100)] = 8,
+    as_json: Json = False,
+) -> None:
+    """Rank passages for a query."""
+    from ragbot.chatbot import Ragbot
+
+    passages = Ragbot.open(_settings()).search(query, count)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "rank": rank,
+                    "article": passage.source.id,
+                    "title": passage.source.title,
+                    "heading": passage.chunk.heading,
+                    "score": passage.score,
+                    "found_by": passage.found_by,
+                    "text": passage.chunk.text,
+                    "start": passage.chunk.span.start,
+                    "end": passage.chunk.span.end,
+                }
+                for rank, passage in enumerate(passages, start=1)
+            ]
+        )
+        return
+    from ragbot.terminal import print_passages
+
+    print_passages(passages, stdout)
+
+
+@app.command()
+def index(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Embed everything anew.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the index up to date with the sources: only what changed is embedded."""
+    from ragbot.library import build_index
+
+    with _progress() as show:
+        report = build_index(_settings(), rebuild=rebuild, progress=show)
+    if as_json:
+        _print_json(
+            {
+                "generation": report.generation,
+                "switched": report.switched,
+                "documents": report.documents,
+                "chunks": report.chunks,
+                "embedded": report.embedded,
+                "reused": report.reused,
+            }
+        )
+    elif report.switched:
+        stdout.print(
+            f"{report.generation}: {report.documents} articles, {report.chunks} passages, {report.embedded} of them embedded anew.", highlight=False
+        )
+    else:
+        stdout.print(f"{report.generation}: nothing has changed.", highlight=False)
+
+
+@sources_app.command("list")
+def list_sources(as_json: Json = False) -> None:
+    """List the articles."""
+    from ragbot.library import check_sources
+    from ragbot.terminal import print_sources, source_card
+
+    checkup = check_sources(_settings())
+    if as_json:
+        _print_json([source_card(document) for document in checkup.documents])
+    else:
+        print_sources(checkup.documents, stdout)
+    for problem in checkup.problems:
+        stderr.print(str(problem), style="red", markup=False, highlight=False)
+
+
+@sources_app.command("show")
+def show_source(identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")], as_json: Json = False) -> None:
+    """Show an article: its card and its text."""
+    from ragbot.library import read_article
+    from ragbot.terminal import print_article, source_card
+
+    document = read_article(_settings(), identity)
+    if as_json:
+        _print_json({**source_card(document), "text": document.text, "sha256": document.digest})
+    else:
+        print_article(document, stdout)
+
+
+@sources_app.command("check")
+def check(ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Only these.")] = None, as_json: Json = False) -> None:
+    """Check the articles: front matter, references, cautions. Exit code 1 where something is wrong."""
+    from ragbot.library import check_sources
+
+    checkup = check_sources(_settings(), tuple(ids or ()))
+    if as_json:
+        _print_json({"articles": len(checkup.documents), "problems": [str(problem) for problem in checkup.problems]})
+    else:
+        for problem in checkup.problems:
+            stdout.print(str(problem), style="red", markup=False, highlight=False)
+        stdout.print(f"{len(checkup.documents)} articles read, {len(checkup.problems)} problems.", highlight=False)
+    if checkup.problems:
+        raise typer.Exit(1)
+
+
+@sources_app.command("add")
+def add(path: Annotated[Path, typer.Argument(help="A Markdown file with front matter.")], as_json: Json = False) -> None:
+    """Copy an article into the sources as a draft. Publishing it is a person's act: set its status."""
+    from ragbot.library import add_article
+
+    added = add_article(_settings(), path)
+    if as_json:
+        _print_json({"added": str(added)})
+    else:
+        stdout.print(f"{added}: added as a draft. Read it, set 'status: published', then run: ragbot index", markup=False, highlight=False)
+
+
+@sources_app.command("retire")
+def retire(identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")], as_json: Json = False) -> None:
+    """Retire an article and take it out of the index at once."""
+    from ragbot.library import build_index, retire_article
+
+    settings = _settings()
+    path = retire_article(settings, identity)
+    with _progress() as show:
+        report = build_index(settings, progress=show)
+    if as_json:
+        _print_json({"retired": str(path), "generation": report.generation})
+    else:
+        stdout.print(f"{path}: retired; it is in no answer any more ({report.generation}).", markup=False, highlight=False)
+
+
+@app.command("eval")
+def evaluate(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Sets or folders; tests/quality where missing.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for report.html, report.md, report.json.", show_default=False)] = None,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Folder of an earlier report.", show_default=False)] = None,
+    predictions: Annotated[Path | None, typer.Option("--predictions", help="Folder for what the system said.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure answer quality and safety on evaluation sets."""
+    from ragbot.evaluation import evaluate as run_evaluation
+    from ragbot.terminal import print_report
+
+    report = run_evaluation(tuple(paths or [Path("tests/quality")]), _settings(), out=out, compare=compare, predictions=predictions)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        print_report(report, stdout)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Tell versions, models and digests, the index's state, source problems and the settings in force."""
+    from ragbot.diagnosis import diagnose
+    from ragbot.terminal import print_diagnosis
+
+    diagnosis = diagnose(_settings())
+    if as_json:
+        _print_json(diagnosis.to_dict())
+    else:
+        print_diagnosis(diagnosis, stdout)
+    if diagnosis.problems:
+        raise typer.Exit(1)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs a command and gives its exit code. The edge that turns what goes wrong into a calm line."""
+    try:
+        outcome = app(arguments, standalone_mode=False)
+    except RagbotError as error:
+        return _complain(str(error))
+    except typer.Exit as finished:
+        return finished.exit_code
+    except typer.Abort:
+        return _complain("Stopped.")
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 — one of the two edges, see ragbot.errors
+        # Typer's usage errors know how to show themselves.
+        if hasattr(error, "format_message"):
+            return _complain(f"{error.format_message()} See: ragbot --help")
+        incident = uuid.uuid4().hex[:8]
+        _log.exception("incident %s", incident)
+        return _complain(f"Something went wrong that should not have: {type(error).__name__} (incident {incident}, see the log).")
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _complain(message: str) -> int:
+    stderr.print(" ".join(message.split()), style="red", markup=False, highlight=False, soft_wrap=True)
+    return 2
+
+
+def entry() -> None:
+    """The ``ragbot`` command."""
+    sys.exit(run())
+
+

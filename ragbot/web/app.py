@@ -1,0 +1,147 @@
+"""Puts the public site together and serves it: the frame, the chat, the articles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+
+from ragbot.errors import RagbotError, SettingsError
+from ragbot.guardrails import Responses
+from ragbot.library import open_policy
+from ragbot.records import Span
+from ragbot.settings import Settings
+from ragbot.web import pages
+from ragbot.web.protecting import Doorkeeper
+
+_log = logging.getLogger("ragbot")
+STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The site as an ASGI app. The bot loads in the background once it runs.
+
+    Raises:
+        PolicyError, SettingsError: the policy or the region cannot be used.
+    """
+    # Before gradio is imported: nothing is sent out, and what it writes stays in a folder of its own.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="ragbot-"))
+    import gradio as gr
+
+    from ragbot.web.public import BotInTheBackground, Chat, build_chat
+
+    policy = open_policy(settings)
+    responses = Responses(policy, settings.region)
+    background = BotInTheBackground(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        background.start()
+        yield
+
+    app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+
+    @app.get("/healthz")
+    async def health() -> PlainTextResponse:
+        return PlainTextResponse(background.state, status_code=200 if background.state != "broken" else 503)
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in STATIC_TYPES:
+            return PlainTextResponse("There is nothing here.", status_code=404)
+        return Response(pages.static_text(name), media_type=STATIC_TYPES[name], headers={"cache-control": "public, max-age=600"})
+
+    @app.get("/articles/{identity}")
+    async def article(identity: str, start: int = -1, end: int = -1, fragment: bool = False) -> HTMLResponse:
+        try:
+            bot = await run_in_threadpool(background.get)
+        except RagbotError:
+            return HTMLResponse("<p>Articles cannot be shown just now. Please try again in a moment.</p>", status_code=503)
+        document = bot.generation.documents.get(identity)
+        if document is None:
+            return HTMLResponse("<p>There is no such article.</p>", status_code=404)
+        quoted = Span(start, end) if 0 <= start < end <= len(document.text) else None
+        if fragment:
+            return HTMLResponse(pages.article_html(document, quoted))
+        return HTMLResponse(pages.article_page(document, quoted, policy, responses))
+
+    chat = Chat(background, policy, responses, settings)
+    blocks = build_chat(chat, policy.topics.suggestions, settings.question_limit)
+    blocks.queue(api_open=False, max_size=20, default_concurrency_limit=2)
+    app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
+    app.middleware("http")(partial(_frame, frame=lambda: _frame_html(settings, policy, responses)))
+    app.add_middleware(Doorkeeper)
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        show_error=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+        max_file_size="1kb",
+        allowed_paths=[],
+        blocked_paths=["/"],
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        css=pages.static_text("page.css"),
+        head='<meta name="description" content="Cited answers from curated articles"><script src="/static/page.js" defer></script>',
+        theme=gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+    )
+    return app
+
+
+def _frame_html(settings: Settings, policy: object, responses: Responses) -> tuple[str, str]:
+    note = "" if settings.model == "extractive" else f"Your question is sent to the language model {settings.model}. Every sentence it writes is checked."
+    return pages.header_html(open_policy(settings), responses, note), pages.panel_html()
+
+
+async def _frame(request: Request, call_next: Callable[[Request], object], *, frame: Callable[[], tuple[str, str]]) -> Response:
+    """Puts header and panel into the HTML of the chat page itself, so that help stands there without any script."""
+    response: Response = await call_next(request)  # type: ignore[misc]
+    if request.url.path != "/" or not response.headers.get("content-type", "").startswith("text/html"):
+        return response
+    body = b"".join([part async for part in response.body_iterator]).decode("utf-8")  # type: ignore[attr-defined]
+    above, below = frame()
+    opening = body.index(">", body.index("<body")) + 1
+    body = f"{body[:opening]}{above}{below}{body[opening:]}"
+    return HTMLResponse(body, status_code=response.status_code, headers={"cache-control": "no-store"})
+
+
+def run_server(settings: Settings) -> None:
+    """Serves the site until it is stopped.
+
+    Raises:
+        SettingsError: the address or port cannot be used.
+    """
+    listening = _bind(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False)
+    print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """The bound socket, before anything heavy is loaded, so that a port in use is told at once."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"The address {settings.host}:{settings.port} cannot be used: {error.strerror or error}.", "Stop what uses it, or give another --port."
+        ) from error
+    return listening

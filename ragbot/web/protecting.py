@@ -1,0 +1,95 @@
+"""What keeps the public door: which routes exist, how large a request may be, and the headers of every reply."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Gradio mounts many routes (uploads, a file proxy, monitoring, an API); the chat needs these and no others.
+PUBLIC_ROUTES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"/", r"/articles/[a-z0-9][a-z0-9._-]*", r"/static/[a-z.]+", r"/healthz", r"/favicon\.ico", r"/config", r"/theme\.css",
+        r"/gradio_api/(queue/join|queue/data|heartbeat/[A-Za-z0-9]+|info|startup-events|app_id)", r"/assets/.+", r"/static/(fonts|img|css)/.+",
+        r"/svelte/.+", r"/_app/.+", r"/manifest\.json",
+    )
+)  # fmt: skip
+POST_ROUTES = (re.compile(r"/gradio_api/queue/join"),)
+MOST_BYTES = 100_000
+HEADERS = {
+    # Gradio's page needs inline script and style; everything else comes from this server only.
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class Doorkeeper:
+    """ASGI middleware: unknown routes are 404, large requests 413, and every reply carries the security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # The chat streams over plain HTTP; no WebSocket is served.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        if method not in ("GET", "HEAD", "POST") or not any(route.fullmatch(path) for route in PUBLIC_ROUTES):
+            await self._refuse(404, "There is nothing here.", scope, receive, send)
+        elif method == "POST" and not any(route.fullmatch(path) for route in POST_ROUTES):
+            await self._refuse(404, "There is nothing here.", scope, receive, send)
+        elif path == "/gradio_api/queue/join" and method != "POST":
+            await self._refuse(405, "Not like this.", scope, receive, send)
+        elif _declared_length(scope) > MOST_BYTES:
+            await self._refuse(413, "That message is too long. In crisis: call or text your local crisis line.", scope, receive, send)
+        else:
+            await self._app(scope, _limited(receive), _with_headers(send))
+
+    @staticmethod
+    async def _refuse(status: int, words: str, scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(words, status_code=status)(scope, receive, _with_headers(send))
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else MOST_BYTES + 1
+    return 0
+
+
+def _limited(receive: Receive) -> Receive:
+    """A receive that stops reading where a request without a length goes on for too long."""
+    taken = 0
+
+    async def limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MOST_BYTES:
+            return {"type": "http.disconnect"}
+        return message
+
+    return limited
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sending

@@ -1,0 +1,172 @@
+"""The chat: Gradio components and what happens when a person asks. The only files that know gradio are this one and app."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from ragbot.chatbot import Ragbot, broken_answer
+from ragbot.errors import QuestionError, RagbotError
+from ragbot.guardrails import Policy, Responses
+from ragbot.records import Answer, Turn
+from ragbot.settings import Settings
+from ragbot.web.limiting import QuestionLimiter
+from ragbot.web.rendering import answer_html, help_lines
+
+_log = logging.getLogger("ragbot")
+MOST_TURNS = 12
+Messages = list[dict[str, Any]]
+
+
+class BotInTheBackground:
+    """The bot, loading while the page is already served. ``get`` waits for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ready = threading.Event()
+        self._bot: Ragbot | None = None
+        self._error: RagbotError | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._load, name="load-bot", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            bot = Ragbot.open(self._settings)
+            bot.warm_up()
+            self._bot = bot
+        except RagbotError as error:
+            _log.error("the bot cannot be opened: %s", error)
+            self._error = error
+        finally:
+            self._ready.set()
+
+    @property
+    def state(self) -> str:
+        """``loading``, ``ready`` or ``broken``."""
+        if not self._ready.is_set():
+            return "loading"
+        return "broken" if self._bot is None else "ready"
+
+    def get(self, timeout_seconds: float = 120) -> Ragbot:
+        """The loaded bot.
+
+        Raises:
+            RagbotError: it could not be opened, or not in time.
+        """
+        if not self._ready.wait(timeout_seconds):
+            raise RagbotError("The bot is still loading.", "Try again in a moment.")
+        if self._bot is None:
+            raise self._error or RagbotError("The bot could not be opened.", "See the log.")
+        return self._bot
+
+
+class Chat:
+    """What the page does with a question."""
+
+    def __init__(self, background: BotInTheBackground, policy: Policy, responses: Responses, settings: Settings) -> None:
+        self._background = background
+        self._policy = policy
+        self._responses = responses
+        self._settings = settings
+        self._limiter = QuestionLimiter(settings)
+
+    def respond(self, question: str, messages: Messages, turns: list[Turn], visitor: str) -> Iterator[tuple[Messages, list[Turn], tuple[str, ...]]]:
+        """The conversation as it grows, the turns to remember, and what could be asked next."""
+        shown = [*messages, {"role": "user", "content": question[: self._settings.question_limit]}]
+        if problem := self._turned_away(question, visitor):
+            yield [*shown, self._fixed(problem)], turns, ()
+            return
+        answer: Answer | None = None
+        for answer in self._answers(question, turns):
+            yield [*shown, self._bubble(answer)], turns, ()
+        assert answer is not None
+        remembered = [*turns, Turn(question, answer.text)][-MOST_TURNS:]
+        yield [*shown, self._bubble(answer)], remembered, answer.follow_ups
+
+    def _turned_away(self, question: str, visitor: str) -> str | None:
+        """Why a question is not taken, before anything is embedded."""
+        if not question.strip():
+            return self._responses.text("empty")
+        if len(question) > self._settings.question_limit:
+            return self._responses.text("too_long", limit=f"{self._settings.question_limit:,}")
+        if not self._limiter.admits(visitor):
+            return self._responses.text("busy")
+        return None
+
+    def _answers(self, question: str, turns: list[Turn]) -> Iterator[Answer]:
+        """The answer as it grows; what goes wrong becomes calm words and a logged id, and help comes in any case."""
+        help_first = broken_answer(question, self._settings)
+        if help_first.status == "emergency":
+            yield help_first
+        try:
+            yield from self._background.get().stream(question, turns)
+        except QuestionError as error:
+            _log.info("question not taken: %s", type(error).__name__)
+            yield broken_answer(question, self._settings)
+        except Exception as error:  # noqa: BLE001 — one of the two edges, see ragbot.errors
+            # The question is never logged: an id and the kind of problem are enough to find it.
+            _log.error("incident %s: %s: %s", uuid.uuid4().hex[:8], type(error).__name__, error if isinstance(error, RagbotError) else "")
+            yield broken_answer(question, self._settings)
+
+    def _bubble(self, answer: Answer) -> dict[str, Any]:
+        return {"role": "assistant", "content": answer_html(answer, self._responses.region, self._responses.elsewhere.lines[0])}
+
+    def _fixed(self, text: str) -> dict[str, Any]:
+        words = text.split("\n")[0]
+        lines = help_lines(self._responses.region, self._responses.elsewhere.lines[0])
+        return {"role": "assistant", "content": f'<div class="rb-answer"><div class="rb-notice" role="note"><p>{words}</p>{lines}</div></div>'}
+
+
+def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) -> gr.Blocks:
+    """The Gradio blocks of the chat."""
+    with gr.Blocks(title="ragbot", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
+        turns = gr.State([], time_to_live=3600)
+        conversation = gr.Chatbot(
+            elem_id="conversation",
+            label="Conversation",
+            show_label=False,
+            container=False,
+            sanitize_html=True,
+            allow_tags=False,
+            buttons=[],
+            height=None,
+            min_height="12rem",
+            max_height="none",
+            layout="bubble",
+            autoscroll=True,
+            placeholder="Ask a question below, or begin with one of the suggestions.",
+        )
+        with gr.Row(elem_id="suggestions"):
+            buttons = [gr.Button(text, size="sm", variant="secondary", elem_classes="rb-suggestion") for text in suggestions]
+        with gr.Row(elem_id="asking", equal_height=True):
+            question = gr.Textbox(
+                elem_id="question",
+                label="Your question",
+                placeholder="For example: How long does one ketamine infusion help?",
+                lines=1,
+                max_lines=6,
+                max_length=question_limit,
+                scale=5,
+                autofocus=False,
+            )
+            send = gr.Button("Ask", variant="primary", scale=1, min_width=96, elem_id="ask")
+        gr.HTML('<p class="rb-privacy">Your questions are not stored. They stay in this page’s memory until you close it.</p>')
+
+        def respond(asked: str, messages: Messages, remembered: list[Turn], request: gr.Request) -> Iterator[tuple[Any, ...]]:
+            visitor = request.client.host if request and request.client else "unknown"
+            for shown, turns_now, next_questions in chat.respond(asked, messages or [], remembered or [], visitor):
+                offered = next_questions or suggestions
+                updates = [gr.update(value=offered[place], visible=True) if place < len(offered) else gr.update(visible=False) for place in range(len(buttons))]
+                yield ("", shown, turns_now, *updates)
+
+        wiring: dict[str, Any] = {"outputs": [question, conversation, turns, *buttons], "api_visibility": "private", "show_progress": "hidden"}
+        gr.on([question.submit, send.click], respond, [question, conversation, turns], **wiring)
+        for button in buttons:
+            button.click(respond, [button, conversation, turns], **wiring)
+    return blocks

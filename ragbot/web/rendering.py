@@ -1,0 +1,188 @@
+"""Answer → HTML. Pure: records in, strings out; every word that is not ours is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import urlencode
+
+from markdown_it import MarkdownIt
+
+from ragbot.guardrails.policies import Line, Region
+from ragbot.guardrails.responses import readable_number
+from ragbot.records import Answer, Citation, Document, Reference, Span, Statement
+
+STATUS_WORDS = {
+    "answered": "",
+    "abstained": "Not in the articles",
+    "referred": "A decision for you and a clinician",
+    "emergency": "Help now",
+    "declined": "Outside what I can do",
+}
+NOT_REVIEWED = "Not clinically reviewed"
+
+
+def answer_html(answer: Answer, region: Region, directory: Line) -> str:
+    """An answer as one HTML block without blank lines, so that a Markdown renderer leaves it alone."""
+    parts = [f'<div class="rb-answer rb-{answer.status}">']
+    if answer.status == "emergency":
+        parts.append(crisis_block(answer, region, directory))
+    elif answer.notice and answer.status != "answered":
+        parts.append(f'<div class="rb-notice" role="note"><strong>{STATUS_WORDS[answer.status]}.</strong> {_paragraphs(answer.notice)}</div>')
+    if answer.statements:
+        parts.append('<div class="rb-statements">')
+        parts += [statement_html(statement, answer) for statement in answer.statements]
+        parts.append("</div>")
+    parts += [_nearest(answer)]
+    if answer.notice and answer.status == "answered":
+        parts.append(f'<div class="rb-notice rb-aside" role="note">{_paragraphs(answer.notice)}</div>')
+    if answer.citations:
+        parts.append(_citation_list(answer))
+    parts.append("</div>")
+    return "".join(parts)
+
+
+def statement_html(statement: Statement, answer: Answer) -> str:
+    """A statement with its numbered links and, where a caution covers it, what the other article says beside it."""
+    by_number = {citation.number: citation for citation in answer.citations}
+    links = "".join(citation_link(by_number[number]) for number in statement.citations)
+    html = f'<p class="rb-statement">{escape(statement.text)} {links}</p>'
+    if statement.caution:
+        other = by_number.get(statement.caution_citation) if statement.caution_citation else None
+        contrast = f'<span class="rb-contrast">The other article says: “{escape(_flat(other.quote))}” {citation_link(other)}</span>' if other else ""
+        html += f'<div class="rb-caution" role="note"><strong>Read with care.</strong> {escape(statement.caution)} {contrast}</div>'
+    return html
+
+
+def citation_link(citation: Citation) -> str:
+    """The numbered link that opens the article at the quoted words."""
+    label = f"Source {citation.number}: {citation.title}"
+    return f'<a class="rb-cite" href="{article_path(citation)}" aria-label="{escape(label, quote=True)}">[{citation.number}]</a>'
+
+
+def article_path(citation: Citation) -> str:
+    """Where the article is shown with the quoted words marked."""
+    return escape(f"/articles/{citation.article}?{urlencode({'start': citation.start, 'end': citation.end})}#quote", quote=True)
+
+
+def _citation_list(answer: Answer) -> str:
+    rows = []
+    for citation in answer.citations:
+        reviewed = "" if citation.reviewed else f' <span class="rb-tag">{NOT_REVIEWED}</span>'
+        where = f" › {escape(citation.heading)}" if citation.heading else ""
+        rows.append(f'<li value="{citation.number}"><a href="{article_path(citation)}">{escape(citation.title)}</a>{where}{reviewed}</li>')
+    noun = "source" if len(rows) == 1 else "sources"
+    return f'<details class="rb-sources"><summary>{len(rows)} {noun}</summary><ol>{"".join(rows)}</ol></details>'
+
+
+def _nearest(answer: Answer) -> str:
+    if not answer.nearest:
+        return ""
+    links = "".join(f'<li><a class="rb-open" href="/articles/{escape(near.article)}">{escape(near.title)}</a></li>' for near in answer.nearest)
+    return f'<p class="rb-nearest">Nearest articles:</p><ul>{links}</ul>'
+
+
+def crisis_block(answer: Answer, region: Region, directory: Line) -> str:
+    """The help that comes first, announced by screen readers; its links call, text or open."""
+    text = (answer.notice or "").split("\n•")[0]
+    closing = [line for line in (answer.notice or "").split("\n") if line and not line.startswith("•")][1:]
+    words = "".join(f"<p>{escape(line)}</p>" for line in [text.strip(), *closing])
+    return f'<div class="rb-crisis" role="alert"><p><strong>Help now</strong></p>{words}{help_lines(region, directory, answer.guardrail.label)}</div>'
+
+
+def help_lines(region: Region, directory: Line, label: str = "crisis") -> str:
+    """The helplines as links, at least 24 pixels high."""
+    items = [f"<li>Immediate danger ({escape(region.name)}): {_link('tel:' + region.emergency.number, 'call ' + region.emergency.number)}</li>"]
+    if label == "medical_emergency" and region.poison is not None:
+        number = region.poison.number
+        items.append(f"<li>{escape(region.poison.name)}, if the person is awake and well: {_link('tel:' + number, 'call ' + number)}</li>")
+    if label != "medical_emergency":
+        items += [f"<li>{_line(line)}</li>" for line in region.lines]
+    items.append(f"<li>{_line(directory)}</li>")
+    return f'<ul class="rb-help">{"".join(items)}</ul>'
+
+
+def short_help(region: Region, directory: Line) -> str:
+    """The crisis line that always stands on the page."""
+    first = f"{_line(region.lines[0])} · " if region.lines else ""
+    return f"{first}Emergency: {_link('tel:' + region.emergency.number, region.emergency.number)} · {_line(directory)}"
+
+
+def _line(line: Line) -> str:
+    ways = []
+    if line.call:
+        ways.append(_link(f"tel:{line.call}", f"call {readable_number(line.call)}"))
+    if line.text:
+        body = f"?&body={line.keyword}" if line.keyword else ""
+        ways.append(_link(f"sms:{line.text}{body}", f"text {line.keyword} to {line.text}" if line.keyword else f"text {line.text}"))
+    if line.url:
+        ways.append(_link(line.url, line.url.removeprefix("https://").rstrip("/")))
+    details = ", ".join(detail for detail in (line.what, line.hours) if detail)
+    return f"{escape(line.name)}: {' or '.join(ways)}{f' <small>({escape(details)})</small>' if details else ''}"
+
+
+def _link(href: str, words: str) -> str:
+    away = ' target="_blank" rel="noopener noreferrer"' if href.startswith("https:") else ""
+    return f'<a href="{escape(href, quote=True)}"{away}>{escape(words)}</a>'
+
+
+def _paragraphs(text: str) -> str:
+    lines = (line.strip() for line in text.split("\n"))
+    return " ".join(f"<p>{escape(line)}</p>" for line in lines if line)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+OPEN_MARK, CLOSE_MARK = "\ue000", "\ue001"
+
+
+def article_html(document: Document, quoted: Span | None) -> str:
+    """An article with the quoted words marked, its review state and its references; a fragment to stand in a page.
+
+    The mark is set in the source text before it is rendered, so that exactly the words of the span are marked.
+    """
+    source = document.source
+    text = document.text
+    if quoted is not None and quoted.end <= len(text) and quoted.start < quoted.end:
+        text = _mark(text, quoted)
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    for number, reference in enumerate(source.references, start=1):
+        link = f'<a class="rb-ref" href="#ref-{escape(reference.key)}" title="{escape(reference.title, quote=True)}">{number}</a>'
+        body = body.replace(f"[{escape(reference.key)}]", f"<sup>{link}</sup>")
+    marked = _marks_to_html(body)
+    reviewed = source.review.state == "reviewed"
+    state = f"Reviewed by {escape(source.review.by or '')} on {source.review.on}" if reviewed else NOT_REVIEWED
+    due = f" · review due {source.review.due}" if source.review.due else ""
+    references = "".join(f'<li id="ref-{escape(reference.key)}">{reference_html(reference)}</li>' for reference in source.references)
+    listing = f"<h3>References</h3><ol>{references}</ol>" if references else ""
+    return (
+        f'<article class="rb-article" lang="en"><p class="rb-tag">{state}{due}</p><h2 tabindex="-1" id="article-title">{escape(source.title)}</h2>'
+        f'<p class="rb-publisher">{escape(source.publisher)} · {escape(source.license)} · '
+        f'<a href="{escape(source.url, quote=True)}" target="_blank" rel="noopener noreferrer">main reference</a></p>'
+        f"{marked.replace('<h2>', '<h3>').replace('</h2>', '</h3>')}{listing}</article>"
+    )
+
+
+def reference_html(reference: Reference) -> str:
+    """A reference as one line, linked where it has an address."""
+    details = ". ".join(part for part in (reference.authors, reference.title, reference.container) if part)
+    year = f" ({reference.year})" if reference.year else ""
+    words = f"{escape(details)}{year}"
+    return f"{words}. {_link(reference.link, 'Open')}" if reference.link and reference.link.startswith("https://") else words
+
+
+def _mark(text: str, span: Span) -> str:
+    """The text with private characters around the span's words, line by line, so that no Markdown marker is enclosed."""
+    lines, marked = span.of(text).split("\n"), []
+    for line in lines:
+        words = line.lstrip(" >-*#0123456789.)") if line is not lines[0] else line
+        lead = line[: len(line) - len(words)]
+        marked.append(f"{lead}{OPEN_MARK}{words}{CLOSE_MARK}" if words.strip() else line)
+    return text[: span.start] + "\n".join(marked) + text[span.end :]
+
+
+def _marks_to_html(html: str) -> str:
+    first, rest = '<mark id="quote" tabindex="-1">', "<mark>"
+    html = html.replace(OPEN_MARK, first, 1).replace(OPEN_MARK, rest)
+    return html.replace(CLOSE_MARK, "</mark>")
