@@ -82,10 +82,11 @@ class Guard:
             return Ruling("rules", one.label, RULE_CONFIDENCE, fired[one.label])
         if not judgements:
             return None
-        looked_at = judgements if one.scope == "sentences" else judgements[:1]
-        best = max(looked_at, key=lambda judgement: judgement.probabilities[one.label])
+        best, threshold = judgements[0], one.threshold
+        if one.sentence_threshold is not None and best.probabilities[one.label] < threshold and len(judgements) > 1:
+            best, threshold = max(judgements[1:], key=lambda judgement: judgement.probabilities[one.label]), one.sentence_threshold
         probability = best.probabilities[one.label]
-        if probability < one.threshold:
+        if probability < threshold:
             return None
         return Ruling("classifier", one.label, probability, f"nearest example: {best.nearest[0]}")
 

@@ -48,7 +48,7 @@ class PolicyClass(_Strict):
     status: Status
     about: str
     threshold: float = Field(ge=0, le=1)
-    scope: Literal["whole", "sentences"] = "whole"
+    sentence_threshold: float | None = Field(None, ge=0, le=1)
     response: str | None = None
     follow_on_turns: int = Field(0, ge=0, le=20)
     answer_question: bool = False

@@ -1,0 +1,99 @@
+"""Runs answerability and grounding sets: do these passages answer the question, do these words carry the claim?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ragbot.answering.extractive import ExtractiveAnswerer
+from ragbot.chunking import split_sentences
+from ragbot.evaluation.adhoc import PreparedEmbedder, embedded_texts, make_document, make_generation, split_documents
+from ragbot.evaluation.bench import FAILURES, Bench, Progress, explain_failure
+from ragbot.evaluation.outcomes import AnswerabilityOutcome, GroundingOutcome
+from ragbot.evaluation.sets import AnswerabilityItem, EvaluationSet, GroundingItem
+from ragbot.models import Vectors
+from ragbot.records import Chunk, Document
+from ragbot.verifying import Verdict, Verifier
+
+# Two sentences are tried together only beside the best single ones; elsewhere the pair cannot win and would be embedded in vain.
+BEST_SINGLE_SENTENCES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _SplitItem:
+    """An answerability item with its passages as the documents and chunks of a library."""
+
+    item: AnswerabilityItem
+    documents: tuple[Document, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    error: str = ""
+
+
+def run_answerability(one: EvaluationSet, bench: Bench, progress: Progress) -> Iterator[AnswerabilityOutcome]:
+    """Asks the gate about a library of nothing but the item's passages, found and rated as the bot does it."""
+    prepared: list[_SplitItem] = []
+    for item in one.items:
+        assert isinstance(item, AnswerabilityItem)
+        try:
+            documents = [make_document(f"passage-{number}", text) for number, text in enumerate(item.passages, start=1)]
+            prepared.append(_SplitItem(item, tuple(documents), tuple(split_documents(documents))))
+        except FAILURES as error:
+            prepared.append(_SplitItem(item, error=explain_failure(error)))
+    texts = embedded_texts(chunk for split in prepared for chunk in split.chunks)
+    vectors = bench.cache.encode(texts, lambda done, total: progress("embedding", done, total))
+    for split in prepared:
+        if split.error:
+            yield AnswerabilityOutcome(split.item, error=split.error)
+            continue
+        try:
+            yield _weigh_passages(split, vectors, bench)
+        except FAILURES as error:
+            yield AnswerabilityOutcome(split.item, error=explain_failure(error))
+
+
+def _weigh_passages(split: _SplitItem, vectors: dict[str, Vectors], bench: Bench) -> AnswerabilityOutcome:
+    generation = make_generation(split.documents, split.chunks, vectors)
+    answerer = ExtractiveAnswerer(generation, bench.embedder)
+    asked = bench.rephraser(generation).rephrase(split.item.question)
+    candidates = answerer.rate(asked, bench.retriever(generation).retrieve(asked, bench.settings.passages))
+    gate = answerer.gate(asked, candidates)
+    best = candidates[0].sentence.text if candidates else ""
+    return AnswerabilityOutcome(split.item, answerer.answers(gate), gate.probability, dict(gate.features), best)
+
+
+def run_grounding(one: EvaluationSet, bench: Bench, progress: Progress) -> Iterator[GroundingOutcome]:
+    """Asks the verifier whether one or two neighbouring sentences of the context carry the claim."""
+    contexts: list[tuple[GroundingItem, list[str]]] = []
+    for item in one.items:
+        assert isinstance(item, GroundingItem)
+        contexts.append((item, context_sentences(item.context)))
+    texts = [text for item, sentences in contexts for text in (item.claim, *sentences)]
+    known = bench.cache.encode(texts, lambda done, total: progress("embedding sentences", done, total))
+    singles = Verifier({}, PreparedEmbedder(bench.embedder, known))
+    found: list[tuple[GroundingItem, list[tuple[str, Verdict]], list[str]]] = []
+    for item, sentences in contexts:
+        verdicts = [(sentence, singles.compare(item.claim, sentence)) for sentence in sentences]
+        # Support without the hard checks: a sentence that lacks a figure may find it in its neighbour.
+        nearness = [singles.support(item.claim, sentence) for sentence in sentences]
+        best = sorted(range(len(sentences)), key=lambda row: -nearness[row])[:BEST_SINGLE_SENTENCES]
+        starts = sorted({start for row in best for start in (row - 1, row) if 0 <= start < len(sentences) - 1})
+        found.append((item, verdicts, [f"{sentences[start]} {sentences[start + 1]}" for start in starts]))
+    known |= bench.cache.encode([pair for _, _, pairs in found for pair in pairs], lambda done, total: progress("embedding pairs", done, total))
+    verifier = Verifier({}, PreparedEmbedder(bench.embedder, known))
+    for item, verdicts, pairs in found:
+        try:
+            yield _best_support(item, [*verdicts, *((pair, verifier.compare(item.claim, pair)) for pair in pairs)])
+        except FAILURES as error:
+            yield GroundingOutcome(item, error=explain_failure(error))
+
+
+def _best_support(item: GroundingItem, verdicts: Sequence[tuple[str, Verdict]]) -> GroundingOutcome:
+    if not verdicts:
+        return GroundingOutcome(item, reason="the context holds no words")
+    quote, verdict = max(verdicts, key=lambda pair: (pair[1].passed, pair[1].support))
+    return GroundingOutcome(item, verdict.passed, verdict.support, quote, verdict.reason)
+
+
+def context_sentences(context: str) -> list[str]:
+    """The sentences of a context, line by line: a heading is no part of the sentence below it."""
+    return [sentence for line in context.splitlines() for sentence in split_sentences(line) if sentence.strip()]

@@ -1,0 +1,165 @@
+"""What the tests share: a small invented library on tomatoes, an index and a bot over it, and the bot over the real articles.
+
+``library`` and ``index`` are folders for reading only; a test that changes one copies it first (``copied_library``, or
+``shutil.copytree``). The embedding model and Chroma are the real ones. No socket leaves this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from ragbot import generations
+from ragbot.chatbot import Ragbot
+from ragbot.errors import IndexMissingError
+from ragbot.library import build_index
+from ragbot.models import Embedder
+from ragbot.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
+LOOPBACK = ("localhost", "::1", "0.0.0.0", "::", "")  # noqa: S104 — nothing is bound here, the names are let through
+
+# The first example of a run loads models and compiles patterns, so a deadline would fail at random.
+hypothesis.settings.register_profile("ragbot", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("ragbot")
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test tried to reach another machine. Not an OSError, so that no code takes it for a host that is down."""
+
+
+def _is_local(host: Any) -> bool:
+    name = host.decode() if isinstance(host, bytes) else str(host or "")
+    return name in LOOPBACK or name.startswith("127.")
+
+
+def _is_address(host: Any) -> bool:
+    """Whether a host needs no lookup; connecting to it is guarded by itself."""
+    try:
+        ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    """Blocks connections and name lookups that are not for the loopback address."""
+
+    def guard(name: str) -> Callable[..., Any]:
+        original = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, *arguments: Any) -> Any:
+            address = arguments[-1]
+            if self.family != socket.AF_UNIX and not _is_local(address[0]):
+                raise NetworkBlockedError(f"{name} to {address!r}")
+            return original(self, *arguments)
+
+        return guarded
+
+    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not _is_local(host) and not _is_address(host):
+            raise NetworkBlockedError(f"getaddrinfo for {host!r}")
+        return getaddrinfo(host, *arguments, **options)
+
+    getaddrinfo = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, guard(name))
+        patch.setattr(socket, "getaddrinfo", look_up)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """Takes every RAGBOT_… out of the environment, so that a developer's own settings change no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RAGBOT_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The small library: four published articles, one of them with a caution, a retired one and a draft. For reading only."""
+    return DATA / "library"
+
+
+@pytest.fixture
+def copied_library(library: Path, tmp_path: Path) -> Path:
+    """A copy of the small library that a test may change."""
+    return Path(shutil.copytree(library, tmp_path / "sources"))
+
+
+@pytest.fixture(scope="session")
+def broken() -> Path:
+    """The articles that have to be turned away, one problem each."""
+    return DATA / "broken"
+
+
+@pytest.fixture
+def settings(library: Path, tmp_path: Path) -> Callable[..., Settings]:
+    """Makes settings: ``settings(port=8000)`` over the small library and an index folder of the test's own, not built yet."""
+
+    def make(**overrides: Any) -> Settings:
+        return Settings(**({"sources": library, "index": tmp_path / "index"} | overrides))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The real embedding model, loaded once."""
+    return Embedder()
+
+
+@pytest.fixture(scope="session")
+def index(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of the small library with the reviewed policy. For reading only."""
+    return _build(library, tmp_path_factory.mktemp("small") / "index")
+
+
+@pytest.fixture(scope="session")
+def bot(library: Path, index: Path) -> Ragbot:
+    """The bot over the small library."""
+    return Ragbot.open(Settings(sources=library, index=index))
+
+
+@pytest.fixture(scope="session")
+def starter_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of the real articles in sources/. For reading only."""
+    return _build(ROOT / "sources", tmp_path_factory.mktemp("starter") / "index")
+
+
+@pytest.fixture(scope="session")
+def starter(starter_index: Path) -> Ragbot:
+    """The bot over the real articles."""
+    return Ragbot.open(Settings(sources=ROOT / "sources", index=starter_index))
+
+
+def _build(sources: Path, index: Path) -> Path:
+    """Builds an index, with what a copy of ./index can lend: the vectors of the same words, and a trained classifier.
+
+    ./index itself is never written. Where it is up to date, nothing is left to build.
+    """
+    try:
+        current = generations.current_generation(ROOT / "index")
+    except IndexMissingError:
+        pass
+    else:
+        shutil.copytree(current, index / current.name)
+        (index / "CURRENT").write_text(current.name + "\n", encoding="ascii")
+    build_index(Settings(sources=sources, index=index))
+    # Nothing of the lender stays, or a broken index would fall back on another library.
+    for folder in generations.list_generations(index)[1:]:
+        shutil.rmtree(folder)
+    return index
