@@ -7,7 +7,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' requirements.lock)
 # Elsewhere than on a machine whose package index holds a CPU build: make install TORCH_OPTIONS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_OPTIONS ?=
 
-.PHONY: serve install index test test-slow check bench eval lock clean
+.PHONY: chromium serve install index test test-slow check bench eval lock clean
 
 serve: index
 	$(BIN)/ragbot serve
@@ -58,8 +58,8 @@ eval: index
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet --upgrade pip
 	build/lock/bin/pip install --quiet $(TORCH_OPTIONS) $(TORCH)
-	build/lock/bin/pip install --quiet . && build/lock/bin/pip freeze --exclude ragbot --exclude pip --exclude setuptools > requirements.lock
-	build/lock/bin/pip install --quiet ".[dev]" && build/lock/bin/pip freeze --exclude ragbot --exclude pip --exclude setuptools > requirements-dev.lock
+	build/lock/bin/pip install --quiet . && build/lock/bin/pip freeze --exclude ragbot --exclude pip --exclude setuptools | sed 's/+cpu$$//' > requirements.lock
+	build/lock/bin/pip install --quiet ".[dev]" && build/lock/bin/pip freeze --exclude ragbot --exclude pip --exclude setuptools | sed 's/+cpu$$//' > requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build

@@ -23,8 +23,8 @@ from ragbot.guardrails.classifier import Classifier
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.rephrasing import Rephraser
 from ragbot.records import Answer, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import LangchainRetriever, Reranker, Retriever
 from ragbot.settings import Settings
 from ragbot.store import Generation, open_index
@@ -216,7 +216,6 @@ class Ragbot:
         leaning = leans_on_history(asked)
         if topic and (leaning or not found.answered):
             wider = self._look_up(replace(found, asked=f"{topic} {asked}"), engine)
-            assert wider.gate is not None and found.gate is not None
             if wider.answered and (leaning or not found.answered):
                 return wider
             found = replace(found, timings_ms=wider.timings_ms)
@@ -243,9 +242,11 @@ class Ragbot:
         checked = Checked((), (), ())
         model = EXTRACTIVE
         if exchange.answered and status in ("answered", "emergency", "referred"):
-            for checked, model, exchange in self._check(exchange, engine, status):
+            grown = exchange
+            for checked, model, grown in self._check(exchange, engine, status):
                 if checked.statements:
-                    yield self._compose(exchange, engine, ruling, status, checked, model)
+                    yield self._compose(grown, engine, ruling, status, checked, model)
+            exchange = grown
         if status == "answered" and not checked.statements:
             status = "abstained"
         yield self._compose(exchange, engine, ruling, status, checked, model, complete=True)

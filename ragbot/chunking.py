@@ -179,9 +179,9 @@ def _only_words(text: str, block: _Block, offsets: list[int]) -> str:
     lines: list[str] = []
     for number, content in enumerate(block.contents, start=block.first_line):
         line = text[offsets[number] : offsets[number + 1]]
-        content = content.strip()
-        at = line.find(content)
-        lines.append(" " * at + content + " " * (len(line) - at - len(content)) if at >= 0 else " " * len(line))
+        words = content.strip()
+        at = line.find(words)
+        lines.append(" " * at + words + " " * (len(line) - at - len(words)) if at >= 0 else " " * len(line))
     return "".join(lines)
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +39,7 @@ stdout = Console()
 _log = logging.getLogger("ragbot")
 
 _given: dict[str, Any] = {}
+GLOBAL_OPTIONS = ("--sources", "--index", "--config")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 SourcesOption = Annotated[Path | None, typer.Option("--sources", help="Folder with the articles.", show_default=False)]
 IndexOption = Annotated[Path | None, typer.Option("--index", help="Folder of the built index.", show_default=False)]
@@ -56,7 +57,7 @@ def main(
     sources: SourcesOption = None,
     index: IndexOption = None,
     config: ConfigOption = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    _show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Answers questions from curated articles, each sentence with its exact quote."""
     _given.clear()
@@ -348,10 +349,28 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def run(arguments: list[str] | None = None) -> int:
+def hoist_global_options(arguments: Sequence[str]) -> list[str]:
+    """The arguments with --sources, --index and --config first, wherever they were given: they hold for every command."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument in GLOBAL_OPTIONS:
+            first += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
+        elif argument.startswith(tuple(f"{option}=" for option in GLOBAL_OPTIONS)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+def run(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 — an exit code for each way to end
     """Runs a command and gives its exit code. The edge that turns what goes wrong into a calm line."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        outcome = app(arguments, standalone_mode=False)
+        outcome = app(hoist_global_options(given), standalone_mode=False)
     except RagbotError as error:
         return _complain(str(error))
     except typer.Exit as finished:

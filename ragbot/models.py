@@ -102,7 +102,7 @@ class Embedder:
                 from sentence_transformers import SentenceTransformer
                 from transformers.utils import logging
 
-                logging.disable_progress_bar()
+                logging.disable_progress_bar()  # type: ignore[no-untyped-call]
                 try:
                     self._model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
                 except (OSError, ValueError, RuntimeError) as error:

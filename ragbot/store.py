@@ -74,9 +74,10 @@ class _Precomputed(Embeddings):
 
 def _chroma(folder: Path, embeddings: Embeddings | None, *, create: bool) -> Any:
     import chromadb
+    from chromadb.config import Settings
     from langchain_chroma import Chroma
 
-    client = chromadb.PersistentClient(str(folder), settings=chromadb.Settings(anonymized_telemetry=False))
+    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
     return Chroma(
         collection_name=COLLECTION,
         client=client,
@@ -109,7 +110,7 @@ def write_generation(folder: Path, manifest: Manifest, content: Content) -> None
 
 def close_chroma(store: Any) -> None:
     """Lets go of the database's files, so that a folder can be renamed, reopened or removed."""
-    client = store._client
+    client = store._client  # noqa: SLF001 — langchain-chroma offers no way to close  # noqa: SLF001 — langchain-chroma offers no way to close
     close = getattr(client, "close", None)
     if close is not None:
         close()

@@ -36,9 +36,18 @@ _UNITS = {
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.-])[-−–])?(?P<number>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:[\s-]*(?P<unit>%|mg/kg|[a-zµ]+))?", re.IGNORECASE
 )
-_NEGATIONS = frozenset("no not never none nor neither without cannot nobody nothing fails failed lack lacks lacking isn't aren't wasn't weren't don't doesn't didn't can't won't couldn't hasn't haven't".split())  # fmt: skip
-_UP = frozenset("increase increases increased increasing raise raises raised rise rises rose higher more greater improve improves improved improvement better gain gains activate activates activated activating longer worsen worsens worsened".split())  # fmt: skip
-_DOWN = frozenset("decrease decreases decreased decreasing reduce reduces reduced reduction fall falls fell lower less fewer drop drops dropped decline declined quieten quietens silence silences silenced suppress suppresses suppressed block blocks blocked shorter worse".split())  # fmt: skip
+_NEGATIONS = frozenset(
+    """no not never none nor neither without cannot nobody nothing fails failed lack lacks lacking isn't aren't wasn't weren't don't
+    doesn't didn't can't won't couldn't hasn't haven't""".split()
+)
+_UP = frozenset(
+    """increase increases increased increasing raise raises raised rise rises rose higher more greater improve improves improved
+    improvement better gain gains activate activates activated activating longer worsen worsens worsened""".split()
+)
+_DOWN = frozenset(
+    """decrease decreases decreased decreasing reduce reduces reduced reduction fall falls fell lower less fewer drop drops dropped
+    decline declined quieten quietens silence silences silenced suppress suppresses suppressed block blocks blocked shorter worse""".split()
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ragbot.answering.relevance import overlap
 from ragbot.models import Vectors
-from ragbot.records import Caution, Chunk, Document, Evidence, Passage, Sentence
+from ragbot.records import Caution, Chunk, Evidence, Passage, Sentence
 from ragbot.store import Generation
 from ragbot.terms import Rarity, terms_of
 
@@ -35,7 +35,7 @@ def covered_sentences(generation: Generation, rarity: Rarity) -> dict[tuple[str,
     for document in generation.documents.values():
         for caution in document.source.cautions:
             others = [chunk for chunk in chunks.get(caution.see, ()) if chunk.source_id != document.source.id]
-            for chunk, sentence, position in claimed_sentences(caution, document, chunks.get(document.source.id, []), rarity):
+            for chunk, sentence, position in claimed_sentences(caution, chunks.get(document.source.id, []), rarity):
                 vector = generation.vectors_of(chunk)[position]
                 contrast = _contrast(caution, vector, others, generation, rarity)
                 if contrast is not None:
@@ -43,7 +43,7 @@ def covered_sentences(generation: Generation, rarity: Rarity) -> dict[tuple[str,
     return covered
 
 
-def claimed_sentences(caution: Caution, document: Document, chunks: list[Chunk], rarity: Rarity) -> Iterator[tuple[Chunk, Sentence, int]]:
+def claimed_sentences(caution: Caution, chunks: list[Chunk], rarity: Rarity) -> Iterator[tuple[Chunk, Sentence, int]]:
     """The sentences of an article that hold a caution's claim: word for word, else the one that shares most of its words."""
     claim = " ".join(caution.claim.split()).casefold().rstrip(".")
     places = [(chunk, sentence, position) for chunk in chunks for position, sentence in enumerate(chunk.sentences)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -41,7 +42,7 @@ def create_chat_model(settings: Settings) -> BaseChatModel:
         raise SettingsError(f"The model {settings.model!r} cannot be used.", "Write 'extractive', or provider:name such as openai:gpt-4o-mini.")
     from langchain.chat_models import init_chat_model
 
-    options = {"base_url": settings.model_base_url} if settings.model_base_url else {}
+    options: dict[str, Any] = {"base_url": settings.model_base_url} if settings.model_base_url else {}
     try:
         model: BaseChatModel = init_chat_model(
             name, model_provider=provider, temperature=0, timeout=settings.model_timeout_seconds, max_retries=1, **options

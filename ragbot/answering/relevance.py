@@ -14,18 +14,24 @@ from ragbot.terms import Rarity, terms_of, words_of
 _TIME_UNITS = frozenset("second minute hour day night week month year seconds minutes hours days nights weeks months years daily weekly".split())
 _MONEY = frozenset("dollar dollars cost costs price prices pay pays paid fee fees pound pounds euro euros".split())
 # What the opening words of a question ask for.
-_ASKED_KINDS = (
-    ("share", ("what percentage", "what percent", "how many people", "how many patients", "what share", "what proportion", "how common", "how likely", "odds", "chance", "success rate", "response rate", "remission rate", "rates")),
-    ("time", ("how long", "how soon", "how fast", "how quick", "how quickly", "how often", "how many minutes", "how many hours", "how many days", "how many weeks", "how many months", "how many times", "when ", "what year", "half-life", "wear off", "last")),
-    ("money", ("how much does", "how much is", "cost", "price", "pay", "expensive", "afford")),
-    ("number", ("how many", "how much", "what dose", "which dose", "what number", "phone number", "at what age", "how old", "score")),
-)  # fmt: skip
+_ASKED_KINDS = {
+    "share": (
+        "what percentage", "what percent", "how many people", "how many patients", "what share", "what proportion", "how common", "how likely",
+        "odds", "chance", "success rate", "response rate", "remission rate", "rates",
+    ),
+    "time": (
+        "how long", "how soon", "how fast", "how quick", "how often", "how many minutes", "how many hours", "how many days", "how many weeks",
+        "how many months", "how many times", "when ", "what year", "half-life", "wear off", "last",
+    ),
+    "money": ("how much does", "how much is", "cost", "price", "pay", "expensive", "afford"),
+    "number": ("how many", "how much", "what dose", "which dose", "what number", "phone number", "at what age", "how old", "score"),
+}  # fmt: skip
 
 
 def asked_kinds(question: str) -> frozenset[str]:
     """What kinds of figure a question asks for: ``share``, ``time``, ``money``, ``number``; empty for most questions."""
     lowered = " ".join(words_of(question)) + " "
-    return frozenset(kind for kind, openings in _ASKED_KINDS if any(opening in lowered for opening in openings))
+    return frozenset(kind for kind, openings in _ASKED_KINDS.items() if any(opening in lowered for opening in openings))
 
 
 def holds_kind(sentence: str, kind: str) -> bool:

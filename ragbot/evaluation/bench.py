@@ -9,12 +9,13 @@ from typing import Any
 
 from ragbot.chatbot import Ragbot
 from ragbot.errors import RagbotError
-from ragbot.evaluation.adhoc import DEFAULT_CACHE, MemoryGeneration, VectorCache
+from ragbot.evaluation.adhoc import DEFAULT_CACHE, VectorCache
 from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
+from ragbot.store import Generation
 
 Progress = Callable[[str, int, int], Any]
 # One bad item must not stop a run of an hour; what went wrong stands in the report beside the item.
@@ -51,12 +52,12 @@ class Bench:
     def cache(self) -> VectorCache:
         return VectorCache(self._cache_folder, self.embedder)
 
-    def retriever(self, generation: MemoryGeneration) -> Retriever:
-        """The bot's own search over an ad-hoc library."""
+    def retriever(self, generation: Generation) -> Retriever:
+        """The bot's own search over a library."""
         return Retriever(generation, self.embedder, self.reranker)
 
-    def rephraser(self, generation: MemoryGeneration) -> Rephraser:
-        """What puts questions into the words of an ad-hoc library, as the bot does before it searches."""
+    def rephraser(self, generation: Generation) -> Rephraser:
+        """What puts questions into the words of a library, as the bot does before it searches."""
         return Rephraser(generation.chunks, self._rephraser_words, self.embedder.is_everyday)
 
     def close(self) -> None:

@@ -21,11 +21,10 @@ from ragbot.answering.calibration import GATE_NAMES
 from ragbot.answering.extractive import ExtractiveAnswerer, choose
 from ragbot.answering.relevance import FEATURE_NAMES, Candidate
 from ragbot.errors import DatasetError
+from ragbot.evaluation.asking import wordings_of
 from ragbot.evaluation.sets import AnswersItem, read_sets
-from ragbot.guardrails.conversation import earlier_topic, leans_on_history
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.records import as_turns
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
@@ -203,7 +202,7 @@ def _look_up_all(items: Sequence[AnswersItem], settings: Settings) -> tuple[Extr
     questions: list[_Question] = []
     for item in items:
         lookups: list[_Lookup] = []
-        for wording in _wordings(item):
+        for wording in wordings_of(item):
             asked = rephraser.rephrase(wording)
             candidates = answerer.rate(asked, retriever.retrieve(asked, settings.passages))
             features = np.array([candidate.features.as_array() for candidate in candidates], dtype=np.float64)
@@ -211,15 +210,6 @@ def _look_up_all(items: Sequence[AnswersItem], settings: Settings) -> tuple[Extr
             lookups.append(_Lookup(asked, tuple(candidates), features.reshape(-1, len(FEATURE_NAMES)), labels))
         questions.append(_Question(item.answerable, tuple(lookups)))
     return answerer, questions
-
-
-def _wordings(item: AnswersItem) -> list[str]:
-    """The wordings that the bot tries: one that leans on the turn before is best looked up with its topic."""
-    topic = earlier_topic(as_turns(item.history))
-    if not topic:
-        return [item.question]
-    both = [item.question, f"{topic} {item.question}"]
-    return both[::-1] if leans_on_history(item.question) else both
 
 
 def _answers(candidate: Candidate, item: AnswersItem) -> float:

@@ -11,11 +11,15 @@ from ragbot.records import Answer
 
 @dataclass(frozen=True, slots=True)
 class AnswersOutcome:
-    """An answer and the milliseconds it took, or the error in its place; ``inexact`` are quotes that do not stand in their article."""
+    """An answer and the milliseconds it took, or the error in its place.
+
+    ``probability`` is the gate's, that the library answers; ``inexact`` are quotes that do not stand in their article.
+    """
 
     item: AnswersItem
     answer: Answer | None
     milliseconds: float = 0.0
+    probability: float | None = None
     inexact: tuple[str, ...] = ()
     error: str = ""
 
@@ -26,7 +30,9 @@ class AnswersOutcome:
     def to_dict(self) -> dict[str, Any]:
         answer = self.answer
         said: dict[str, Any] = {"status": answer.status, "answer": answer.to_dict()} if answer is not None else {"status": None}
-        return {"id": self.item.id, "decision": said["status"], **said, "milliseconds": round(self.milliseconds, 2), **_error(self.error)}
+        score = None if self.probability is None else round(self.probability, 6)
+        spent = round(self.milliseconds, 2)
+        return {"id": self.item.id, "decision": said["status"], "score": score, **said, "milliseconds": spent, **_error(self.error)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from ragbot.evaluation.outcomes import RetrievalOutcome
 from ragbot.evaluation.sets import EvaluationSet, Query
 from ragbot.records import Passage
 
-# Passages looked up for a query: enough for a hundred documents, of which several passages may be found.
-PASSAGES = 200
+# Passages looked up for a query in a corpus of its own.
+PASSAGES = 100
 DOCUMENTS = 100
+# As deep as each ranking is read anyway, so that the order is the one that a visitor's question gets.
+LIBRARY_PASSAGES = 40
 
 Search = Callable[[str], Sequence[Passage]]
 
@@ -52,7 +54,7 @@ def _search_corpus(one: EvaluationSet, bench: Bench, progress: Progress) -> Sear
 
 
 def _search_library(bench: Bench) -> Search:
-    return lambda text: bench.bot.search(text, PASSAGES)
+    return lambda text: bench.bot.search(text, LIBRARY_PASSAGES)
 
 
 def unknown_articles(one: EvaluationSet, bench: Bench) -> list[DatasetError]:
@@ -61,4 +63,5 @@ def unknown_articles(one: EvaluationSet, bench: Bench) -> list[DatasetError]:
         return []
     known = bench.bot.generation.documents
     missing = sorted({article for grades in one.judgements.values() for article in grades} - set(known))
-    return [DatasetError(f"The article {article!r} is not in the library.", "Mend qrels.tsv or the library.", path=one.path / "qrels.tsv") for article in missing]
+    path = one.path / "qrels.tsv"
+    return [DatasetError(f"The article {article!r} is not in the library.", "Mend qrels.tsv or the library.", path=path) for article in missing]

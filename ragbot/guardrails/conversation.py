@@ -36,7 +36,7 @@ def leans_on_history(text: str) -> bool:
         return False
     if words[0] in ("and", "but", "or", "so", "then", "also", "even", "ok", "okay"):
         return True
-    if words[:2] in (["what", "about"], ["how", "about"], ["what", "if"]) or words[0] == "why" and len(words) <= 3:
+    if words[:2] in (["what", "about"], ["how", "about"], ["what", "if"]) or (words[0] == "why" and len(words) <= 3):
         return True
     points = not _POINTING.isdisjoint(words)
     return points or (len(words) <= 4 and words[0] in _OPENINGS)

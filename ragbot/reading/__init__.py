@@ -61,14 +61,10 @@ def read_sources(folder: Path) -> tuple[list[Document], list[RagbotError]]:
         documents.append(document)
     published = {document.source.id for document in documents if document.source.status == "published"}
     for document in documents:
-        for caution in document.source.cautions:
-            if caution.see not in published:
-                problems.append(
-                    SourceError(
-                        f"A caution points to {caution.see!r}, which is no published article.",
-                        "Name an article's id in 'see'.",
-                        path=seen[document.source.id.casefold()],
-                        line=1,
-                    )
-                )
+        path = seen[document.source.id.casefold()]
+        problems += [
+            SourceError(f"A caution points to {caution.see!r}, which is no published article.", "Name an article's id in 'see'.", path=path, line=1)
+            for caution in document.source.cautions
+            if caution.see not in published
+        ]
     return documents, problems

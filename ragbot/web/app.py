@@ -17,12 +17,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from ragbot.errors import RagbotError, SettingsError
-from ragbot.guardrails import Responses
+from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
 from ragbot.records import Span
 from ragbot.settings import Settings
 from ragbot.web import pages
 from ragbot.web.protecting import Doorkeeper
+from ragbot.web.rendering import article_html
 
 _log = logging.getLogger("ragbot")
 STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
@@ -73,14 +74,14 @@ def create_app(settings: Settings) -> FastAPI:
             return HTMLResponse("<p>There is no such article.</p>", status_code=404)
         quoted = Span(start, end) if 0 <= start < end <= len(document.text) else None
         if fragment:
-            return HTMLResponse(pages.article_html(document, quoted))
-        return HTMLResponse(pages.article_page(document, quoted, policy, responses))
+            return HTMLResponse(article_html(document, quoted))
+        return HTMLResponse(pages.article_page(document, quoted, responses))
 
     chat = Chat(background, policy, responses, settings)
     blocks = build_chat(chat, policy.topics.suggestions, settings.question_limit)
     blocks.queue(api_open=False, max_size=20, default_concurrency_limit=2)
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
-    app.middleware("http")(partial(_frame, frame=lambda: _frame_html(settings, policy, responses)))
+    app.middleware("http")(partial(_frame, frame=_frame_html(settings, policy, responses)))
     app.add_middleware(Doorkeeper)
     gr.mount_gradio_app(
         app,
@@ -103,18 +104,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _frame_html(settings: Settings, policy: object, responses: Responses) -> tuple[str, str]:
+def _frame_html(settings: Settings, policy: Policy, responses: Responses) -> tuple[str, str]:
     note = "" if settings.model == "extractive" else f"Your question is sent to the language model {settings.model}. Every sentence it writes is checked."
-    return pages.header_html(open_policy(settings), responses, note), pages.panel_html()
+    return pages.header_html(policy, responses, note), pages.panel_html()
 
 
-async def _frame(request: Request, call_next: Callable[[Request], object], *, frame: Callable[[], tuple[str, str]]) -> Response:
+async def _frame(request: Request, call_next: Callable[[Request], object], *, frame: tuple[str, str]) -> Response:
     """Puts header and panel into the HTML of the chat page itself, so that help stands there without any script."""
     response: Response = await call_next(request)  # type: ignore[misc]
     if request.url.path != "/" or not response.headers.get("content-type", "").startswith("text/html"):
         return response
     body = b"".join([part async for part in response.body_iterator]).decode("utf-8")  # type: ignore[attr-defined]
-    above, below = frame()
+    above, below = frame
     opening = body.index(">", body.index("<body")) + 1
     body = f"{body[:opening]}{above}{below}{body[opening:]}"
     return HTMLResponse(body, status_code=response.status_code, headers={"cache-control": "no-store"})
@@ -129,7 +130,7 @@ def run_server(settings: Settings) -> None:
     listening = _bind(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False)
-    print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)
+    print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201 — the one line that a person who starts it waits for
     uvicorn.Server(config).run(sockets=[listening])
 
 

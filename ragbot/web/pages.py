@@ -38,14 +38,16 @@ def panel_html() -> str:
     )
 
 
-def article_page(document: Document, quoted: Span | None, policy: Policy, responses: Responses) -> str:
+def article_page(document: Document, quoted: Span | None, responses: Responses) -> str:
     """An article as a page of its own, for links opened without script or in a new tab."""
     body = article_html(document, quoted)
+    # The article is the page here, so its headings stand one level higher than in the panel.
+    body = body.replace("<h2 tabindex", "<h1 tabindex").replace("</h2><p class=", "</h1><p class=").replace("<h3", "<h2").replace("</h3>", "</h2>")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(document.source.title)} – {TITLE}</title>"
         '<link rel="stylesheet" href="/static/page.css"></head>'
         f'<body class="rb-page"><header class="rb-header"><p><a class="rb-open" href="/">← Back to the chat</a></p>'
         f'<p class="rb-crisis-line"><strong>In crisis?</strong> {short_help(responses.region, responses.elsewhere.lines[0])}</p></header>'
-        f"<main>{body.replace('<h2 tabindex', '<h1 tabindex').replace('</h2><p class=', '</h1><p class=').replace('<h3', '<h2').replace('</h3>', '</h2>')}</main></body></html>"
+        f"<main>{body}</main></body></html>"
     )

@@ -46,9 +46,8 @@ class Doorkeeper:
                 await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
-        if method not in ("GET", "HEAD", "POST") or not any(route.fullmatch(path) for route in PUBLIC_ROUTES):
-            await self._refuse(404, "There is nothing here.", scope, receive, send)
-        elif method == "POST" and not any(route.fullmatch(path) for route in POST_ROUTES):
+        routes = POST_ROUTES if method == "POST" else PUBLIC_ROUTES
+        if method not in ("GET", "HEAD", "POST") or not any(route.fullmatch(path) for route in routes):
             await self._refuse(404, "There is nothing here.", scope, receive, send)
         elif path == "/gradio_api/queue/join" and method != "POST":
             await self._refuse(405, "Not like this.", scope, receive, send)

@@ -118,7 +118,7 @@ class Chat:
         return {"role": "assistant", "content": answer_html(answer, self._responses.region, self._responses.elsewhere.lines[0])}
 
     def _fixed(self, text: str) -> dict[str, Any]:
-        words = text.split("\n")[0]
+        words = text.split("\n", maxsplit=1)[0]
         lines = help_lines(self._responses.region, self._responses.elsewhere.lines[0])
         return {"role": "assistant", "content": f'<div class="rb-answer"><div class="rb-notice" role="note"><p>{words}</p>{lines}</div></div>'}
 

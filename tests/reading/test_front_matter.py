@@ -60,7 +60,7 @@ PROBLEMS = [
     ("reference-without-title", 8, "The key 'references.1.title' is missing"),
     ("reference-twice", 7, "the reference key 'one' stands twice"),
     ("colon-in-title", 3, "mapping values are not allowed here. Quote values that hold a colon"),
-    ("key-twice", 7, "The key 'summary' stands twice"),
+    ("key-twice", 7, "the key 'summary' stands twice"),
     ("not-a-mapping", 2, "The front matter is not a list of 'key: value' lines"),
     ("no-front-matter", 1, "There is no front matter"),
     ("never-closed", 1, "There is no front matter"),
