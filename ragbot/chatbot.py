@@ -72,11 +72,12 @@ class _Engine:
         self.verifier = Verifier(generation.documents, embedder)
         self.rephraser = Rephraser(generation.chunks, policy.words, embedder.is_everyday)
         self.guard = Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
+        # What an article suggests to ask: a question, or a sentence such as "Ask the clinic who gives the drug."
         self.questions_to_bring = [
             (sentence.text, vector)
             for chunk in generation.chunks
             for sentence, vector in zip(chunk.sentences, generation.vectors_of(chunk), strict=True)
-            if sentence.text.endswith("?")
+            if sentence.text.endswith("?") or sentence.text.startswith("Ask ")
         ]
 
 

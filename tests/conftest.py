@@ -26,7 +26,7 @@ from ragbot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
-LOOPBACK = ("localhost", "::1", "0.0.0.0", "::", "")  # noqa: S104 — nothing is bound here, the names are let through
+LOOPBACK = ("localhost", "::1", "0.0.0.0", "::", "")
 
 # The first example of a run loads models and compiles patterns, so a deadline would fail at random.
 hypothesis.settings.register_profile("ragbot", deadline=None, derandomize=True, database=None)

@@ -97,8 +97,10 @@ def create_app(settings: Settings) -> FastAPI:
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
-        css=pages.static_text("page.css"),
-        head='<meta name="description" content="Cited answers from curated articles"><script src="/static/page.js" defer></script>',
+        head=(
+            '<meta name="description" content="Cited answers from curated articles">'
+            '<link rel="stylesheet" href="/static/page.css"><script src="/static/page.js" defer></script>'
+        ),
         theme=gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
     return app

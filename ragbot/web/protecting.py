@@ -13,7 +13,7 @@ PUBLIC_ROUTES = tuple(
     re.compile(pattern)
     for pattern in (
         r"/", r"/articles/[a-z0-9][a-z0-9._-]*", r"/static/[a-z.]+", r"/healthz", r"/favicon\.ico", r"/config", r"/theme\.css",
-        r"/gradio_api/(queue/join|queue/data|heartbeat/[A-Za-z0-9]+|info|startup-events|app_id)", r"/assets/.+", r"/static/(fonts|img|css)/.+",
+        r"/gradio_api/(queue/join|queue/data|heartbeat/[A-Za-z0-9]+|info|startup-events|app_id)", r"/assets/.+", r"/static/(fonts|img|css|js)/.+",
         r"/svelte/.+", r"/_app/.+", r"/manifest\.json",
     )
 )  # fmt: skip

@@ -1,0 +1,92 @@
+"""Answers and articles as HTML: escaped, linked, marked."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragbot.guardrails import Policy, Responses
+from ragbot.records import Answer, Citation, Document, NearestArticle, Reference, Ruling, Source, Span, Statement
+from ragbot.web.rendering import answer_html, article_html, short_help
+
+TEXT = "> Notice.\n\nFirst words. [key1]\n\n- An item <b>here</b>\n  goes on. [key1]\n- Another item.\n"
+SOURCE = Source("soil", "Soil & water", "s", "p", "https://example.org", references=(Reference("key1", "A <title>", doi="10.1/x"),))
+DOCUMENT = Document(SOURCE, TEXT, "d")
+
+
+@pytest.fixture(scope="module")
+def responses() -> Responses:
+    return Responses(Policy(), "US")
+
+
+def an_answer(status: str = "answered", **changes: object) -> Answer:
+    citation = Citation(1, "soil", "Soil & <water>", "https://example.org", "Head", "First words.", 11, 23)
+    values = {
+        "question": "q",
+        "status": status,
+        "guardrail": Ruling("rules", "informational", 1.0, ""),
+        "statements": (Statement('First <script>alert("x")</script>.', (1,), 1.0),),
+        "citations": (citation,),
+    }
+    return Answer(**(values | changes))  # type: ignore[arg-type]
+
+
+def render(answer: Answer, responses: Responses) -> str:
+    return answer_html(answer, responses.region, responses.elsewhere.lines[0])
+
+
+def test_words_are_escaped_and_citations_open_the_exact_span(responses: Responses) -> None:
+    html = render(an_answer(), responses)
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "/articles/soil?start=11&amp;end=23#quote" in html
+    assert "Not clinically reviewed" in html
+
+
+def test_an_answer_is_one_block_that_a_markdown_renderer_leaves_alone(responses: Responses) -> None:
+    assert "\n\n" not in render(an_answer(notice="One.\n\nTwo."), responses)
+
+
+def test_a_caution_stands_beside_its_statement_with_the_other_articles_words(responses: Responses) -> None:
+    other = Citation(2, "other", "Other", "https://example.org", "", "The other words.", 0, 16)
+    answer = an_answer(statements=(Statement("A claim.", (1,), 1.0, "It differs.", 2),), citations=(*an_answer().citations, other))
+    html = render(answer, responses)
+    assert html.index("A claim.") < html.index("It differs.") < html.index("The other words.") < html.index("start=0&amp;end=16")
+
+
+def test_the_crisis_block_comes_first_is_announced_and_links(responses: Responses) -> None:
+    ruling = Ruling("rules", "crisis", 0.99, "crisis-explicit")
+    html = render(an_answer("emergency", guardrail=ruling, notice=responses.notice("crisis")), responses)
+    assert html.index('role="alert"') < html.index("First")
+    for link in ('href="tel:988"', 'href="sms:988"', 'href="tel:911"', "https://findahelpline.com"):
+        assert link in html
+
+
+def test_an_abstention_offers_the_nearest_articles(responses: Responses) -> None:
+    answer = an_answer("abstained", statements=(), citations=(), notice="Not here.", nearest=(NearestArticle("soil", "Soil & water"),))
+    assert 'href="/articles/soil">Soil &amp; water</a>' in render(answer, responses)
+
+
+@pytest.mark.parametrize(
+    ("quote", "marked"),
+    [("First words.", ["First words."]), ("An item <b>here</b>\n  goes on.", ["An item &lt;b&gt;here&lt;/b&gt;", "goes on."])],
+)
+def test_exactly_the_quoted_words_are_marked(quote: str, marked: list[str]) -> None:
+    start = TEXT.index(quote)
+    html = article_html(DOCUMENT, Span(start, start + len(quote)))
+    assert html.count("<mark") == len(marked)
+    for words in marked:
+        assert f"{words}</mark>" in html
+    assert '<mark id="quote"' in html
+
+
+def test_an_article_shows_its_review_state_and_references_and_no_raw_html() -> None:
+    html = article_html(DOCUMENT, None)
+    assert "Not clinically reviewed" in html
+    assert 'href="https://doi.org/10.1/x"' in html
+    assert "<b>" not in html
+    assert "[key1]" not in html
+
+
+def test_the_short_help_has_a_phone_a_text_and_a_directory(responses: Responses) -> None:
+    html = short_help(responses.region, responses.elsewhere.lines[0])
+    assert "tel:988" in html and "sms:988" in html and "findahelpline.com" in html
