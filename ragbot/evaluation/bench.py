@@ -42,7 +42,9 @@ class Bench:
 
     @cached_property
     def embedder(self) -> Embedder:
-        return self._bot.embedder if self._bot is not None else Embedder(self.settings.embedding_model)
+        """The bot's embedding model; loaded without a bot where the sets need none."""
+        opened = self._bot or self.__dict__.get("bot")
+        return opened.embedder if opened is not None else Embedder(self.settings.embedding_model)
 
     @cached_property
     def reranker(self) -> Reranker | None:

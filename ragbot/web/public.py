@@ -20,6 +20,8 @@ from ragbot.web.rendering import answer_html, help_lines
 
 _log = logging.getLogger("ragbot")
 MOST_TURNS = 12
+# Of a message that is far too long, this much is still looked at for danger.
+LOOKED_AT = 20_000
 Messages = list[dict[str, Any]]
 
 
@@ -80,7 +82,9 @@ class Chat:
         """The conversation as it grows, the turns to remember, and what could be asked next."""
         shown = [*messages, {"role": "user", "content": question[: self._settings.question_limit]}]
         if problem := self._turned_away(question, visitor):
-            yield [*shown, self._fixed(problem)], turns, ()
+            # Somebody in danger is shown help even where the question itself is not taken; the rules need no model.
+            help_first = broken_answer(question[:LOOKED_AT], self._settings)
+            yield [*shown, self._bubble(help_first) if help_first.status == "emergency" else self._fixed(problem)], turns, ()
             return
         answer: Answer | None = None
         for answer in self._answers(question, turns):
@@ -160,10 +164,13 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
 
         def respond(asked: str, messages: Messages, remembered: list[Turn], request: gr.Request) -> Iterator[tuple[Any, ...]]:
             visitor = request.client.host if request and request.client else "unknown"
+            # The box is emptied once: what is typed while an answer is still growing has to stay.
+            box: Any = ""
             for shown, turns_now, next_questions in chat.respond(asked, messages or [], remembered or [], visitor):
                 offered = next_questions or suggestions
                 updates = [gr.update(value=offered[place], visible=True) if place < len(offered) else gr.update(visible=False) for place in range(len(buttons))]
-                yield ("", shown, turns_now, *updates)
+                yield (box, shown, turns_now, *updates)
+                box = gr.skip()
 
         wiring: dict[str, Any] = {"outputs": [question, conversation, turns, *buttons], "api_visibility": "private", "show_progress": "hidden"}
         gr.on([question.submit, send.click], respond, [question, conversation, turns], **wiring)

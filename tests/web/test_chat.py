@@ -49,6 +49,7 @@ def test_an_empty_question_is_answered_kindly(bot: Ragbot, question: str) -> Non
 def test_too_many_characters_are_turned_away_with_the_crisis_line(bot: Ragbot) -> None:
     html = last(a_chat(bot), "x" * 2001)
     assert "longer than I can take" in html and "tel:988" in html
+    assert 'role="alert"' in last(a_chat(bot), "i want to kill myself " + "x" * 10_000_000)
 
 
 def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the_crisis_line(bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +59,7 @@ def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the
     monkeypatch.setattr(bot.embedder, "encode", lambda *_: pytest.fail("it was embedded"))
     html = last(chat, "Something that was never asked before?")
     assert "many questions" in html and "tel:988" in html
-    assert "many questions" in last(chat, "i want to die")
+    assert 'role="alert"' in last(chat, "i want to die")
 
 
 def test_other_visitors_are_not_held_back(bot: Ragbot) -> None:
