@@ -52,7 +52,7 @@ def update_index(
     """Brings the index up to date and switches to it, if anything changed.
 
     Args:
-        train_guard: gives the arrays of the guardrail classifier; it is handed the previous ones.
+        train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
         rebuild: embed everything anew, whatever is there.
         progress: called with the step's name, how much is done, and how much there is to do.
 
@@ -80,7 +80,7 @@ def update_index(
         progress("embedding", 0, len(fresh))
         known |= dict(zip(fresh, embedder.encode(fresh, progress=report), strict=True))
         progress("training the guardrails", 0, 1)
-        guard = train_guard(previous.guard if previous is not None and previous.manifest.policy == manifest.policy else {})
+        guard = train_guard(previous.guard if previous is not None and previous.manifest.embedder == manifest.embedder else {})
         progress("training the guardrails", 1, 1)
         progress("writing", 0, 2)
         content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), guard)

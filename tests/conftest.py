@@ -17,12 +17,15 @@ from typing import Any
 import hypothesis
 import pytest
 
-from ragbot import generations
+from ragbot import chunking, generations
 from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMissingError
+from ragbot.indexing import GuardTrainer, IndexReport, update_index
 from ragbot.library import build_index
 from ragbot.models import Embedder
+from ragbot.reading import read_sources
 from ragbot.settings import Settings
+from ragbot.store import Manifest
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -120,6 +123,45 @@ def settings(library: Path, tmp_path: Path) -> Callable[..., Settings]:
 def embedder() -> Embedder:
     """The real embedding model, loaded once."""
     return Embedder()
+
+
+@pytest.fixture(scope="session")
+def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
+    """Brings an index up to date with a folder of articles, without training a classifier: ``index_articles(index, sources)``.
+
+    ``embedder``, ``policy``, ``chunker`` and ``train_guard`` stand in for the real ones; the rest goes to ``update_index``.
+    """
+
+    def run(
+        index: Path,
+        sources: Path,
+        *,
+        embedder: Embedder = embedder,
+        policy: str = "no policy",
+        chunker: int = chunking.VERSION,
+        train_guard: GuardTrainer = lambda known: {},
+        **options: Any,
+    ) -> IndexReport:
+        documents = [document for document in read_sources(sources)[0] if document.source.status == "published"]
+        chunks = [chunk for document in documents for chunk in chunking.split_document(document)]
+        manifest = Manifest(embedder.digest, chunker, policy, {document.source.id: document.digest for document in documents})
+        return update_index(index, documents, chunks, manifest, embedder, train_guard=train_guard, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bare_index(library: Path, index_articles: Callable[..., IndexReport], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of the small library without a classifier, which takes a few seconds to build. For reading only."""
+    folder = tmp_path_factory.mktemp("bare") / "index"
+    index_articles(folder, library)
+    return folder
+
+
+@pytest.fixture
+def copied_index(bare_index: Path, tmp_path: Path) -> Path:
+    """A copy of the bare index that a test may change or break."""
+    return Path(shutil.copytree(bare_index, tmp_path / "index"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragbot.errors import IndexBrokenError, IndexMismatchError
+from ragbot.generations import current_generation
+from ragbot.models import Embedder
+from ragbot.records import Chunk, Document, Sentence, Source, Span
+from ragbot.store import FORMAT, Content, Generation, Manifest, open_index, read_manifest, write_generation
+
+# Chroma writes a segment of vectors to the disk from 1,000 on; below that they are in its database alone.
+MANY = 1100
+MANIFEST = Manifest("model", 1, "policy", {"many": "0" * 64})
+
+
+def write_many(folder: Path, count: int = MANY, seed: int = 0) -> Path:
+    """A generation of many one-sentence chunks with vectors drawn at random."""
+    vectors = np.random.default_rng(seed).normal(size=(count, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    text = " ".join(f"Sentence {number:05}." for number in range(count))
+    source = Source("many", "Many", "", "", "https://example.org/", status="published")
+    chunks = []
+    for number in range(count):
+        span = Span(number * 16, number * 16 + 15)
+        chunks.append(Chunk(f"many#{number}", "many", "Many", "", span, span.of(text), (Sentence(span, span.of(text)),)))
+    folder.mkdir(parents=True)
+    write_generation(folder, MANIFEST, Content((Document(source, text, "0" * 64),), tuple(chunks), vectors, vectors))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound generation that is large enough for Chroma to keep its vectors in files. For reading only."""
+    return write_many(tmp_path_factory.mktemp("many") / "gen-000002")
+
+
+@pytest.fixture
+def damaged(many: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(many, tmp_path / "gen-000002"))
+
+
+@pytest.fixture
+def sound(bare_index: Path, tmp_path: Path) -> Path:
+    """An older generation that is sound."""
+    return Path(shutil.copytree(current_generation(bare_index), tmp_path / "gen-000001"))
+
+
+def segment(folder: Path) -> Path:
+    return next(path for path in (folder / "chroma").iterdir() if path.is_dir())
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def fill_with_garbage(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(1).bytes(path.stat().st_size))
+
+
+def drop_a_row(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "the vector file is cut": lambda folder: cut(segment(folder) / "data_level0.bin"),
+    "the vector file is garbage": lambda folder: fill_with_garbage(segment(folder) / "data_level0.bin"),
+    "the vectors' links are garbage": lambda folder: fill_with_garbage(segment(folder) / "link_lists.bin"),
+    "the vectors' ids are garbage": lambda folder: fill_with_garbage(segment(folder) / "index_metadata.pickle"),
+    "the vector file is empty": lambda folder: (segment(folder) / "data_level0.bin").write_bytes(b""),
+    "the vector file is gone": lambda folder: (segment(folder) / "data_level0.bin").unlink(),
+    "the vectors' header is garbage": lambda folder: fill_with_garbage(segment(folder) / "header.bin"),
+    "the vectors' ids are gone": lambda folder: (segment(folder) / "index_metadata.pickle").unlink(),
+    "the HNSW segment is gone": lambda folder: shutil.rmtree(segment(folder)),
+    "the database is garbage": lambda folder: fill_with_garbage(folder / "chroma" / "chroma.sqlite3"),
+    "the database is cut": lambda folder: cut(folder / "chroma" / "chroma.sqlite3"),
+    "the database is empty": lambda folder: (folder / "chroma" / "chroma.sqlite3").write_bytes(b""),
+    "the database is another file": lambda folder: (folder / "chroma" / "chroma.sqlite3").write_text("hello"),
+    "the database is gone": lambda folder: (folder / "chroma" / "chroma.sqlite3").unlink(),
+    "Chroma's folder is gone": lambda folder: shutil.rmtree(folder / "chroma"),
+    "the chunks' vectors are cut": lambda folder: cut(folder / "chunks.npy"),
+    "the chunks' vectors are garbage": lambda folder: fill_with_garbage(folder / "chunks.npy"),
+    "a chunk's vector is missing": lambda folder: drop_a_row(folder / "chunks.npy"),
+    "the sentences' vectors are gone": lambda folder: (folder / "sentences.npy").unlink(),
+    "a sentence's vector is missing": lambda folder: drop_a_row(folder / "sentences.npy"),
+    "the texts are cut": lambda folder: cut(folder / "library.json"),
+    "the texts are of another kind": lambda folder: (folder / "library.json").write_text("[[], [{}]]"),
+    "the texts are gone": lambda folder: (folder / "library.json").unlink(),
+    "the manifest is cut": lambda folder: cut(folder / "manifest.json"),
+    "the manifest is a list": lambda folder: (folder / "manifest.json").write_text("[]"),
+    "the manifest is gone": lambda folder: (folder / "manifest.json").unlink(),
+    "the classifier is garbage": lambda folder: (folder / "guard.npz").write_bytes(b"garbage"),
+}
+
+
+# Each folder is opened in a process of its own, because damaged vectors may end the process that reads them.
+OPEN = """
+import json, os, sys
+from pathlib import Path
+import chromadb, langchain_chroma
+from ragbot.errors import IndexBrokenError
+from ragbot.store import Generation, open_index
+
+def look(folder):
+    try:
+        Generation(folder / "gen-000002").verify()
+        told = None
+    except IndexBrokenError as error:
+        told = str(error)
+    opened, problems = open_index([folder / "gen-000002", folder / "gen-000001"])
+    return {"told": told, "opened": opened.name, "problems": problems}
+
+for number in range(int(sys.argv[2])):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, json.dumps(look(Path(sys.argv[1], str(number)))).encode())
+        os._exit(0)
+    os.close(writing)
+    told = os.fdopen(reading, "rb").read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(told.decode() or json.dumps({"died": status}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(many: Path, bare_index: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What becomes of each damage: what is told of it, what is opened in its place, or the signal that ended the process."""
+    base = tmp_path_factory.mktemp("damages")
+    for number, damage in enumerate(DAMAGES.values()):
+        damage(Path(shutil.copytree(many, base / str(number) / "gen-000002")))
+        shutil.copytree(current_generation(bare_index), base / str(number) / "gen-000001")
+    command = [sys.executable, "-c", OPEN, str(base), str(len(DAMAGES))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return dict(zip(DAMAGES, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_and_the_generation_before_is_opened(damage: str, outcomes: dict[str, dict[str, Any]]) -> None:
+    outcome = outcomes[damage]
+    assert "died" not in outcome, f"reading it ended the process: {outcome}"
+    assert outcome["told"] is not None
+    assert "'gen-000002'" in outcome["told"]
+    assert "ragbot index --rebuild" in outcome["told"]
+    assert outcome["opened"] == "gen-000001"
+    assert outcome["problems"] == [outcome["told"]]
+
+
+def test_a_sound_generation_is_opened_without_a_word(many: Path, sound: Path) -> None:
+    opened, problems = open_index([many, sound])
+    assert (opened.folder, problems) == (many, [])
+    opened.verify()
+    opened.close()
+
+
+def test_where_none_is_sound_the_first_problem_is_told(damaged: Path, sound: Path) -> None:
+    (damaged / "manifest.json").unlink()
+    (sound / "library.json").unlink()
+    with pytest.raises(IndexBrokenError, match="'gen-000002'"):
+        open_index([damaged, sound])
+
+
+def change_manifest(folder: Path, **values: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+
+
+def test_the_format_of_another_version_is_no_damage_but_a_mismatch(damaged: Path, sound: Path) -> None:
+    change_manifest(damaged, format=FORMAT + 1)
+    with pytest.raises(IndexMismatchError, match=r"another ragbot.*--rebuild"):
+        Generation(damaged)
+    opened, problems = open_index([damaged, sound])
+    assert opened.name == "gen-000001"
+    assert "another ragbot" in problems[0]
+    opened.close()
+
+
+def test_verifying_asks_by_query_and_does_not_count(many: Path, damaged: Path) -> None:
+    """The vectors of two other articles: as many as there should be, and none of them is the right one."""
+    other = np.random.default_rng(7).normal(size=np.load(many / "chunks.npy").shape).astype(np.float32)
+    np.save(damaged / "chunks.npy", other / np.linalg.norm(other, axis=1, keepdims=True))
+    with pytest.raises(IndexBrokenError, match="is not found by its own vector"):
+        Generation(damaged).verify()
+
+
+def test_the_manifest_comes_back_as_it_was_written(many: Path) -> None:
+    assert read_manifest(many) == MANIFEST
+    written = json.loads((many / "manifest.json").read_text(encoding="utf-8"))
+    assert {"created", "chunks"} | set(asdict(MANIFEST)) == set(written)
+    assert written["chunks"] == MANY
+
+
+def test_documents_and_chunks_come_back_as_they_were(bare_index: Path, library: Path) -> None:
+    generation = Generation(current_generation(bare_index))
+    assert set(generation.documents) == {"coffee-grounds", "feeding-tomatoes", "pruning-tomatoes", "watering-tomatoes"}
+    for chunk in generation.chunks:
+        document = generation.documents[chunk.source_id]
+        assert document.text[chunk.span.start : chunk.span.end] == chunk.text
+        assert document.text in (library / f"{chunk.source_id}.md").read_text(encoding="utf-8")
+    assert generation.documents["feeding-tomatoes"].source.cautions[0].see == "coffee-grounds"
+
+
+def test_every_sentence_has_its_own_vector(bare_index: Path, embedder: Embedder) -> None:
+    generation = Generation(current_generation(bare_index))
+    assert len({chunk.id for chunk in generation.chunks}) == len(generation.chunks)
+    for chunk in generation.chunks[::4]:
+        expected = embedder.encode([sentence.text for sentence in chunk.sentences])
+        assert np.allclose(generation.vectors_of(chunk), expected, atol=1e-5)
+
+
+def test_the_nearest_chunks_come_first_with_their_cosine(bare_index: Path, embedder: Embedder) -> None:
+    generation = Generation(current_generation(bare_index))
+    question = embedder.encode(["Why do my tomatoes crack?"])[0]
+    found = generation.search(question, 5)
+    assert len(found) == 5
+    assert found[0][0].heading == "Why do tomatoes crack?"
+    cosines = [cosine for _, cosine in found]
+    assert cosines == sorted(cosines, reverse=True)
+    exact = {chunk.id: float(cosine) for chunk, cosine in zip(generation.chunks, generation.chunk_vectors @ question, strict=True)}
+    assert cosines == pytest.approx([exact[chunk.id] for chunk, _ in found], abs=1e-4)
+    assert cosines == pytest.approx(sorted(exact.values(), reverse=True)[:5], abs=1e-4)
+
+
+def test_more_than_there_are_cannot_be_found(bare_index: Path, embedder: Embedder) -> None:
+    generation = Generation(current_generation(bare_index))
+    found = generation.search(embedder.encode(["water"])[0], 10_000)
+    assert sorted(chunk.id for chunk, _ in found) == sorted(chunk.id for chunk in generation.chunks)
+
+
+def test_what_stands_twice_is_sound(tmp_path: Path) -> None:
+    """Two chunks with the same words have the same vector, and either may be found first."""
+    folder = write_many(tmp_path / "gen-000001", 40)
+    vectors = np.load(folder / "chunks.npy")
+    twins = np.concatenate([vectors[:20], vectors[:20]])
+    generation = Generation(folder)
+    documents, chunks = tuple(generation.documents.values()), generation.chunks
+    (tmp_path / "twins").mkdir()
+    write_generation(tmp_path / "twins", MANIFEST, Content(documents, chunks, twins, twins))
+    Generation(tmp_path / "twins").verify()
+
+
+def test_a_generation_without_articles_is_sound_and_finds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    nothing = np.zeros((0, 32), dtype=np.float32)
+    write_generation(tmp_path / "empty", Manifest("model", 1, "policy", {}), Content((), (), nothing, nothing))
+    generation = Generation(tmp_path / "empty")
+    generation.verify()
+    assert generation.search(np.ones(32, dtype=np.float32), 5) == []
+
+
+def test_the_arrays_of_the_classifier_come_back(tmp_path: Path, many: Path) -> None:
+    generation = Generation(many)
+    assert generation.guard == {}
+    guard = {"weights": np.eye(3, dtype=np.float32), "texts": np.array(["one", "two"])}
+    content = Content(tuple(generation.documents.values()), generation.chunks, generation.chunk_vectors, generation.sentence_vectors, guard)
+    (tmp_path / "guarded").mkdir()
+    write_generation(tmp_path / "guarded", MANIFEST, content)
+    read = Generation(tmp_path / "guarded").guard
+    assert list(read) == ["weights", "texts"]
+    assert np.array_equal(read["weights"], guard["weights"])
+    assert read["texts"].tolist() == ["one", "two"]
+
+
+def test_objects_are_never_unpickled(damaged: Path) -> None:
+    np.save(damaged / "sentences.npy", np.array([{"an": "object"}] * MANY, dtype=object), allow_pickle=True)
+    with pytest.raises(IndexBrokenError, match="files cannot be read"):
+        Generation(damaged)
