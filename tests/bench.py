@@ -17,13 +17,13 @@ from pathlib import Path
 
 import psutil
 
+from ragbot import chunking
 from ragbot.chatbot import Ragbot
 from ragbot.guardrails.classifier import train
 from ragbot.indexing import update_index
 from ragbot.library import check_sources
 from ragbot.models import Embedder
 from ragbot.settings import Settings
-from ragbot import chunking
 from ragbot.store import Manifest
 
 QUESTIONS = 200

@@ -72,14 +72,15 @@ def drop_a_row(path: Path) -> None:
     np.save(path, np.load(path)[:-1])
 
 
-DAMAGES: dict[str, Callable[[Path], object]] = {
+VECTOR_DAMAGES: dict[str, Callable[[Path], object]] = {
     "the vector file is cut": lambda folder: cut(segment(folder) / "data_level0.bin"),
     "the vector file is garbage": lambda folder: fill_with_garbage(segment(folder) / "data_level0.bin"),
-    "the vectors' links are garbage": lambda folder: fill_with_garbage(segment(folder) / "link_lists.bin"),
-    "the vectors' ids are garbage": lambda folder: fill_with_garbage(segment(folder) / "index_metadata.pickle"),
     "the vector file is empty": lambda folder: (segment(folder) / "data_level0.bin").write_bytes(b""),
     "the vector file is gone": lambda folder: (segment(folder) / "data_level0.bin").unlink(),
     "the vectors' header is garbage": lambda folder: fill_with_garbage(segment(folder) / "header.bin"),
+    "the vectors' ids are garbage": lambda folder: fill_with_garbage(segment(folder) / "index_metadata.pickle"),
+}
+DAMAGES = VECTOR_DAMAGES | {
     "the vectors' ids are gone": lambda folder: (segment(folder) / "index_metadata.pickle").unlink(),
     "the HNSW segment is gone": lambda folder: shutil.rmtree(segment(folder)),
     "the database is garbage": lambda folder: fill_with_garbage(folder / "chroma" / "chroma.sqlite3"),
@@ -103,44 +104,41 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-# Each folder is opened in a process of its own, because damaged vectors may end the process that reads them.
+# Damaged vectors may end the process that reads them, so each of those is opened in a process of its own.
 OPEN = """
 import json, os, sys
 from pathlib import Path
 import chromadb, langchain_chroma
-from ragbot.errors import IndexBrokenError
-from ragbot.store import Generation, open_index
+from ragbot.store import open_index
 
-def look(folder):
-    try:
-        Generation(folder / "gen-000002").verify()
-        told = None
-    except IndexBrokenError as error:
-        told = str(error)
+def look(number):
+    folder = Path(sys.argv[1], str(number))
     opened, problems = open_index([folder / "gen-000002", folder / "gen-000001"])
-    return {"told": told, "opened": opened.name, "problems": problems}
+    return json.dumps({"opened": opened.name, "problems": problems})
 
 for number in range(int(sys.argv[2])):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, json.dumps(look(Path(sys.argv[1], str(number)))).encode())
+        os.write(writing, look(number).encode())
         os._exit(0)
     os.close(writing)
-    told = os.fdopen(reading, "rb").read()
+    told = os.fdopen(reading, "rb").read().decode()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(told.decode() or json.dumps({"died": status}), flush=True)
+    print(told or json.dumps({"died": status}), flush=True)
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    print(look(number), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def outcomes(many: Path, bare_index: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What becomes of each damage: what is told of it, what is opened in its place, or the signal that ended the process."""
+    """What becomes of each damage: what is opened and what is told, or the signal that ended the process."""
     base = tmp_path_factory.mktemp("damages")
     for number, damage in enumerate(DAMAGES.values()):
         damage(Path(shutil.copytree(many, base / str(number) / "gen-000002")))
         shutil.copytree(current_generation(bare_index), base / str(number) / "gen-000001")
-    command = [sys.executable, "-c", OPEN, str(base), str(len(DAMAGES))]
+    command = [sys.executable, "-c", OPEN, str(base), str(len(VECTOR_DAMAGES)), str(len(DAMAGES))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return dict(zip(DAMAGES, map(json.loads, done.stdout.splitlines()), strict=True))
 
@@ -149,11 +147,10 @@ def outcomes(many: Path, bare_index: Path, tmp_path_factory: pytest.TempPathFact
 def test_damage_is_found_and_the_generation_before_is_opened(damage: str, outcomes: dict[str, dict[str, Any]]) -> None:
     outcome = outcomes[damage]
     assert "died" not in outcome, f"reading it ended the process: {outcome}"
-    assert outcome["told"] is not None
-    assert "'gen-000002'" in outcome["told"]
-    assert "ragbot index --rebuild" in outcome["told"]
     assert outcome["opened"] == "gen-000001"
-    assert outcome["problems"] == [outcome["told"]]
+    assert len(outcome["problems"]) == 1
+    assert "'gen-000002'" in outcome["problems"][0]
+    assert "ragbot index --rebuild" in outcome["problems"][0]
 
 
 def test_a_sound_generation_is_opened_without_a_word(many: Path, sound: Path) -> None:
@@ -185,18 +182,20 @@ def test_the_format_of_another_version_is_no_damage_but_a_mismatch(damaged: Path
     opened.close()
 
 
-def test_verifying_asks_by_query_and_does_not_count(many: Path, damaged: Path) -> None:
-    """The vectors of two other articles: as many as there should be, and none of them is the right one."""
-    other = np.random.default_rng(7).normal(size=np.load(many / "chunks.npy").shape).astype(np.float32)
-    np.save(damaged / "chunks.npy", other / np.linalg.norm(other, axis=1, keepdims=True))
-    with pytest.raises(IndexBrokenError, match="is not found by its own vector"):
-        Generation(damaged).verify()
+def test_verifying_asks_by_query_and_does_not_count(many: Path) -> None:
+    """As many vectors as there should be, and none of them is the right one."""
+    generation = Generation(many)
+    other = np.random.default_rng(7).normal(size=generation.chunk_vectors.shape).astype(np.float32)
+    generation.chunk_vectors = other / np.linalg.norm(other, axis=1, keepdims=True)
+    with pytest.raises(IndexBrokenError, match="'gen-000002' is broken: 'many#0' is not found by its own vector"):
+        generation.verify()
+    generation.close()
 
 
 def test_the_manifest_comes_back_as_it_was_written(many: Path) -> None:
     assert read_manifest(many) == MANIFEST
     written = json.loads((many / "manifest.json").read_text(encoding="utf-8"))
-    assert {"created", "chunks"} | set(asdict(MANIFEST)) == set(written)
+    assert {"created", "chunks"} | set(asdict(MANIFEST)) <= set(written)
     assert written["chunks"] == MANY
 
 
@@ -273,5 +272,5 @@ def test_the_arrays_of_the_classifier_come_back(tmp_path: Path, many: Path) -> N
 
 def test_objects_are_never_unpickled(damaged: Path) -> None:
     np.save(damaged / "sentences.npy", np.array([{"an": "object"}] * MANY, dtype=object), allow_pickle=True)
-    with pytest.raises(IndexBrokenError, match="files cannot be read"):
+    with pytest.raises(IndexBrokenError, match="'gen-000002' is broken"):
         Generation(damaged)

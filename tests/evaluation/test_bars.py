@@ -30,7 +30,7 @@ def test_bars_are_read_by_set_and_metric(tmp_path: Path) -> None:
     assert read_bars(tmp_path / "missing.toml") == {}
 
 
-@pytest.mark.parametrize("text", ["[bars\n", "bars = 3\n", '[bars]\ncoverage = 0.5\n', '[bars."x.answers"]\ncoverage = "high"\n'])
+@pytest.mark.parametrize("text", ["[bars\n", "bars = 3\n", "[bars]\ncoverage = 0.5\n", '[bars."x.answers"]\ncoverage = "high"\n'])
 def test_bars_that_cannot_be_used_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ragbot.toml"
     path.write_text(text, encoding="utf-8")

@@ -133,7 +133,7 @@ def found(ranked: tuple[str, ...], grades: dict[str, int], identity: str = "q") 
     [
         (("a", "b"), {"a": 1}, {"nDCG@10": 1.0, "MRR@10": 1.0, "recall@1": 1.0}),
         # Equal scores keep the order that was given.
-        (("z", "a"), {"a": 1}, {"MRR@10": 0.5, "MRR@10, judged only": 1.0, "nDCG@10, judged only": 1.0, "judged@10": 0.1}),
+        (("z", "a"), {"a": 1}, {"MRR@10": 0.5, "MRR@10, judged only": 1.0, "nDCG@10, judged only": 1.0, "judged@10": 0.5}),
         ((), {"a": 1}, {"nDCG@10": 0.0, "MRR@10": 0.0, "recall@100": 0.0}),
         (("b", "a"), {"a": 3, "b": 2}, {"MRR@10": 1.0, "MRR@10, grade 3": 0.5}),
         (("a",), {"a": 0}, {"nDCG@10": None}),
