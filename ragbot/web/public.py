@@ -129,7 +129,8 @@ class Chat:
 
 def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) -> gr.Blocks:
     """The Gradio blocks of the chat."""
-    with gr.Blocks(title="ragbot", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
+    blocks: gr.Blocks = gr.Blocks(title="ragbot", analytics_enabled=False, delete_cache=(600, 3600))
+    with blocks:
         turns = gr.State([], time_to_live=3600)
         conversation = gr.Chatbot(
             elem_id="conversation",
