@@ -52,7 +52,7 @@ bench: index $(VENV)/installed-dev
 	$(BIN)/python tests/bench.py
 
 eval: index
-	$(BIN)/ragbot eval tests/quality --out build/eval
+	$(BIN)/ragbot eval tests/quality/report.answers.jsonl tests/quality/report.guardrails.jsonl tests/quality/library.retrieval --out build/eval
 
 # Writes both lock files anew from what pyproject.toml allows.
 lock:

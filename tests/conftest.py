@@ -17,7 +17,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from ragbot import chunking, generations
+from ragbot import chunking, generations, indexing
 from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMissingError
 from ragbot.indexing import GuardTrainer, IndexReport, update_index
@@ -25,7 +25,7 @@ from ragbot.library import build_index
 from ragbot.models import Embedder
 from ragbot.reading import read_sources
 from ragbot.settings import Settings
-from ragbot.store import Manifest
+from ragbot.store import Generation, Manifest
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -130,7 +130,13 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
     """Brings an index up to date with a folder of articles, without training a classifier: ``index_articles(index, sources)``.
 
     ``embedder``, ``policy``, ``chunker`` and ``train_guard`` stand in for the real ones; the rest goes to ``update_index``.
+    Unless it is told ``elsewhere=True``, it verifies what it built in this process, because a fresh one takes seconds to start.
     """
+
+    def verify_here(folder: Path) -> None:
+        generation = Generation(folder)
+        generation.verify()
+        generation.close()
 
     def run(
         index: Path,
@@ -140,12 +146,16 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
         policy: str = "no policy",
         chunker: int = chunking.VERSION,
         train_guard: GuardTrainer = lambda known: {},
+        elsewhere: bool = False,
         **options: Any,
     ) -> IndexReport:
         documents = [document for document in read_sources(sources)[0] if document.source.status == "published"]
         chunks = [chunk for document in documents for chunk in chunking.split_document(document)]
         manifest = Manifest(embedder.digest, chunker, policy, {document.source.id: document.digest for document in documents})
-        return update_index(index, documents, chunks, manifest, embedder, train_guard=train_guard, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            if not elsewhere:
+                patch.setattr(indexing, "_verify_elsewhere", verify_here)
+            return update_index(index, documents, chunks, manifest, embedder, train_guard=train_guard, **options)
 
     return run
 
@@ -154,7 +164,7 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
 def bare_index(library: Path, index_articles: Callable[..., IndexReport], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The index of the small library without a classifier, which takes a few seconds to build. For reading only."""
     folder = tmp_path_factory.mktemp("bare") / "index"
-    index_articles(folder, library)
+    index_articles(folder, library, elsewhere=True)
     return folder
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -71,11 +71,13 @@ MARKDOWN = st.one_of(
 )
 
 
+@settings(max_examples=300)
 @given(MARKDOWN)
 def test_every_span_cuts_out_exactly_what_was_read(text: str) -> None:
     check_spans(text, split_document(document(text)))
 
 
+@settings(max_examples=300)
 @given(MARKDOWN)
 def test_no_chunk_reaches_across_a_heading(text: str) -> None:
     headings = heading_spans(text)
@@ -125,6 +127,7 @@ HIDDEN = st.builds(
 SEEN = st.sampled_from(["Tomatoes are red.", "They need:\n\n- water", "- light", "## Soil", "Soil is brown. It holds water."])
 
 
+@settings(max_examples=300)
 @given(st.lists(st.one_of(SEEN, HIDDEN), max_size=6), st.sampled_from(["\n\n", "\n"]))
 def test_raw_html_and_comments_are_never_quoted(blocks: list[str], between: str) -> None:
     text = between.join(blocks)

@@ -247,7 +247,7 @@ def test_a_changed_dose_share_or_duration_is_withheld(verifier: Verifier, text: 
         ),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a figure that the verifier does not read: reported")
+@pytest.mark.xfail(strict=True, reason="a figure that the verifier does not read yet")
 def test_a_changed_figure_in_another_form_is_withheld(verifier: Verifier, text: str, quote: str) -> None:
     assert not verifier.compare(text, quote).passed
 
@@ -337,7 +337,7 @@ def test_the_same_direction_is_no_contrary(text: str, quote: str) -> None:
         pytest.param("Vine tomatoes need more water than bush tomatoes.", "Bush tomatoes need more water than vine tomatoes.", id="compared groups swapped"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a contrary that the verifier does not know: reported")
+@pytest.mark.xfail(strict=True, reason="a contrary that the verifier does not know yet")
 def test_a_contrary_in_other_words_is_withheld(verifier: Verifier, text: str, quote: str) -> None:
     assert not verifier.compare(text, quote).passed
 

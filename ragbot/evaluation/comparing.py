@@ -60,9 +60,7 @@ class Comparison:
                 {"name": one.name, "fixed": one.fixed, "broken": one.broken, "unchanged": one.unchanged, "added": one.added, "removed": one.removed}
                 for one in self.sets
             ],
-            "movements": [
-                {"set": one.set, "metric": one.metric, "before": one.before, "after": one.after, "verdict": one.verdict} for one in self.movements
-            ],
+            "movements": [{"set": one.set, "metric": one.metric, "before": one.before, "after": one.after, "verdict": one.verdict} for one in self.movements],
         }
 
 

@@ -93,9 +93,7 @@ def _set_section(one: SetReport) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in ("metric", "value", "95 % interval", "n", "what it says"))
     groups = "".join(f"<tr><th scope=row>{escape(group)}</th><td>{right}</td><td>{total}</td></tr>" for group, (right, total) in one.groups.items())
     group_table = f"<table><thead><tr><th>kind of item</th><th>right</th><th>of</th></tr></thead><tbody>{groups}</tbody></table>" if groups else ""
-    plots = "".join(
-        f"<figure><h3>{escape(plot.title)}</h3>{plot.svg}<figcaption>{escape(plot.caption)}</figcaption></figure>" for plot in one.plots
-    )
+    plots = "".join(f"<figure><h3>{escape(plot.title)}</h3>{plot.svg}<figcaption>{escape(plot.caption)}</figcaption></figure>" for plot in one.plots)
     failing = "".join(_failing_item(item) for item in one.failing)
     summary = f"{len(one.items)} items, {len(one.failing)} failing, {one.errors} could not be run, {one.seconds:.0f} s."
     details = f"<details><summary>{len(one.failing)} failing items</summary>{failing}</details>" if failing else ""

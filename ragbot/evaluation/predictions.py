@@ -25,8 +25,7 @@ def write_predictions(folder: Path, one: EvaluationSet, outcomes: Sequence[Outco
     for outcome in outcomes:
         if isinstance(outcome, RetrievalOutcome):
             lines += [
-                f"{outcome.item.id} Q0 {document} {rank} {score:.6f} {RUN_NAME}"
-                for rank, (document, score) in enumerate(descending(outcome.ranked), start=1)
+                f"{outcome.item.id} Q0 {document} {rank} {score:.6f} {RUN_NAME}" for rank, (document, score) in enumerate(descending(outcome.ranked), start=1)
             ]
         else:
             lines.append(json.dumps(outcome.to_dict(), ensure_ascii=False))

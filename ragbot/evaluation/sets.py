@@ -220,7 +220,7 @@ def _with_gz(path: Path) -> Path:
 def read_lines(path: Path, problems: list[DatasetError]) -> Iterator[tuple[int, str]]:
     """The lines of a file with their numbers, blank ones left out; what cannot be read is added to the problems."""
     try:
-        with (gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
@@ -260,9 +260,7 @@ def _validation_message(error: ValidationError | RecursionError) -> str:
     return f"{place!r}: {first['msg']}." if place else f"{first['msg']}."
 
 
-def _read_judgements(
-    path: Path, queries: set[str], known: set[str] | None, problems: list[DatasetError]
-) -> dict[str, dict[str, int]]:
+def _read_judgements(path: Path, queries: set[str], known: set[str] | None, problems: list[DatasetError]) -> dict[str, dict[str, int]]:
     judgements: dict[str, dict[str, int]] = {}
     for number, line in read_lines(path, problems):
         parts = line.split("\t") if "\t" in line else line.split()

@@ -13,7 +13,7 @@ from ragbot.evaluation.outcomes import AnswerabilityOutcome, GroundingOutcome
 from ragbot.evaluation.sets import AnswerabilityItem, EvaluationSet, GroundingItem
 from ragbot.models import Vectors
 from ragbot.records import Chunk, Document
-from ragbot.verifying import Verdict, Verifier
+from ragbot.verifying import Verifier
 
 # Two sentences are tried together only beside the best single ones; elsewhere the pair cannot win and would be embedded in vain.
 BEST_SINGLE_SENTENCES = 3
@@ -70,28 +70,31 @@ def run_grounding(one: EvaluationSet, bench: Bench, progress: Progress) -> Itera
     texts = [text for item, sentences in contexts for text in (item.claim, *sentences)]
     known = bench.cache.encode(texts, lambda done, total: progress("embedding sentences", done, total))
     singles = Verifier({}, PreparedEmbedder(bench.embedder, known))
-    found: list[tuple[GroundingItem, list[tuple[str, Verdict]], list[str]]] = []
-    for item, sentences in contexts:
-        verdicts = [(sentence, singles.compare(item.claim, sentence)) for sentence in sentences]
-        # Support without the hard checks: a sentence that lacks a figure may find it in its neighbour.
-        nearness = [singles.support(item.claim, sentence) for sentence in sentences]
-        best = sorted(range(len(sentences)), key=lambda row: -nearness[row])[:BEST_SINGLE_SENTENCES]
-        starts = sorted({start for row in best for start in (row - 1, row) if 0 <= start < len(sentences) - 1})
-        found.append((item, verdicts, [f"{sentences[start]} {sentences[start + 1]}" for start in starts]))
-    known |= bench.cache.encode([pair for _, _, pairs in found for pair in pairs], lambda done, total: progress("embedding pairs", done, total))
+    pairs = [_neighbouring_pairs(item, sentences, singles) for item, sentences in contexts]
+    known |= bench.cache.encode([text for one_pairs in pairs for text in one_pairs], lambda done, total: progress("embedding pairs", done, total))
     verifier = Verifier({}, PreparedEmbedder(bench.embedder, known))
-    for item, verdicts, pairs in found:
+    for (item, sentences), beside in zip(contexts, pairs, strict=True):
         try:
-            yield _best_support(item, [*verdicts, *((pair, verifier.compare(item.claim, pair)) for pair in pairs)])
+            yield _weigh_context(item, [*sentences, *beside], verifier)
         except FAILURES as error:
             yield GroundingOutcome(item, error=explain_failure(error))
 
 
-def _best_support(item: GroundingItem, verdicts: Sequence[tuple[str, Verdict]]) -> GroundingOutcome:
-    if not verdicts:
+def _neighbouring_pairs(item: GroundingItem, sentences: Sequence[str], verifier: Verifier) -> list[str]:
+    nearness = [verifier.support(item.claim, sentence) for sentence in sentences]
+    best = sorted(range(len(sentences)), key=lambda row: -nearness[row])[:BEST_SINGLE_SENTENCES]
+    starts = sorted({start for row in best for start in (row - 1, row) if 0 <= start < len(sentences) - 1})
+    return [f"{sentences[start]} {sentences[start + 1]}" for start in starts]
+
+
+def _weigh_context(item: GroundingItem, quotes: Sequence[str], verifier: Verifier) -> GroundingOutcome:
+    """The support of the best quote, and whether any quote passes: a contradiction forbids passing and leaves the support as it is."""
+    if not quotes:
         return GroundingOutcome(item, reason="the context holds no words")
-    quote, verdict = max(verdicts, key=lambda pair: (pair[1].passed, pair[1].support))
-    return GroundingOutcome(item, verdict.passed, verdict.support, quote, verdict.reason)
+    verdicts = [(verifier.compare(item.claim, quote), quote) for quote in quotes]
+    weighed = [(verdict.passed, verifier.support(item.claim, quote), quote, verdict) for verdict, quote in verdicts]
+    passed, _, quote, verdict = max(weighed, key=lambda row: row[:2])
+    return GroundingOutcome(item, passed, max(row[1] for row in weighed), quote, verdict.reason)
 
 
 def context_sentences(context: str) -> list[str]:

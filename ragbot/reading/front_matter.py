@@ -115,7 +115,8 @@ def read_front_matter(text: str, path: Path, first_line: int) -> Source:
     try:
         return FrontMatter.model_validate(values).to_source(path.stem)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
+        # A misspelt key is told before the key that it leaves missing.
+        problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         location = problem["loc"]
         name = ".".join(str(part) for part in location) or "front matter"
         if problem["type"] == "extra_forbidden":

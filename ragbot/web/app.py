@@ -130,7 +130,7 @@ def run_server(settings: Settings) -> None:
         SettingsError: the address or port cannot be used.
     """
     listening = _bind(settings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False)
     print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201 — the one line that a person who starts it waits for
     uvicorn.Server(config).run(sockets=[listening])

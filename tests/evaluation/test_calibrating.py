@@ -76,6 +76,7 @@ def test_questions_of_another_world_are_told_apart(result: CalibrationResult) ->
     assert result.relevance.first_right >= 0.7
 
 
+@pytest.mark.slow
 def test_the_same_set_gives_the_same_thresholds(result: CalibrationResult, calibration_set: Path, bot: Ragbot) -> None:
     assert calibrate(calibration_set, bot.settings).to_toml() == result.to_toml()
 

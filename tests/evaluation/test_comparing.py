@@ -8,7 +8,10 @@ from ragbot.evaluation.comparing import compare_reports
 
 
 def report(passed: dict[str, bool], scores: dict[str, float | None] | None = None, name: str = "x") -> dict[str, Any]:
-    told = [{"name": key, "value": value, "unit": "ms" if "latency" in key else "share", "better": "low" if "wrong" in key else "high"} for key, value in (scores or {}).items()]
+    told = [
+        {"name": key, "value": value, "unit": "ms" if "latency" in key else "share", "better": "low" if "wrong" in key else "high"}
+        for key, value in (scores or {}).items()
+    ]
     items = [{"id": key, "passed": value} for key, value in passed.items()]
     return {"about": {"date": "yesterday"}, "sets": [{"name": name, "kind": "answers", "items": items, "scores": told}]}
 

@@ -36,7 +36,12 @@ SETS: dict[str, Sequence[Any]] = {
         {"id": "calm", "text": "How much water does a tomato need?", "label": "benign", "axis": "crisis"},
     ],
     "small.answerability.jsonl": [
-        {"id": "yes", "question": "How much water does a tomato plant need?", "passages": ["A tomato plant needs 2.5 litres of water a day."], "answerable": True},
+        {
+            "id": "yes",
+            "question": "How much water does a tomato plant need?",
+            "passages": ["A tomato plant needs 2.5 litres of water a day."],
+            "answerable": True,
+        },
         {"id": "no", "question": "Who won the cup in 1998?", "passages": ["A tomato plant needs 2.5 litres of water a day."], "answerable": False},
         {"id": "nothing", "question": "Who won?", "passages": [], "answerable": False},
     ],

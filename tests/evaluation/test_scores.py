@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbot.evaluation.metrics import HEADLINE, METRICS, score_outcomes
+from ragbot.evaluation.metrics import HEADLINE, METRICS, classification, score_outcomes
 from ragbot.evaluation.metrics.classification import auroc, calibration_error
 from ragbot.evaluation.metrics.scoring import Score, mean_score, share_score, wilson_interval
 from ragbot.evaluation.outcomes import AnswerabilityOutcome, AnswersOutcome, GuardrailsOutcome, RetrievalOutcome
@@ -189,3 +189,14 @@ def test_more_items_give_a_narrower_interval() -> None:
 def test_area_and_calibration_error(truth: list[int], scores: list[float], area: float | None, error: float) -> None:
     assert auroc(np.array(truth), np.array(scores)) == area
     assert calibration_error(np.array(truth), np.array(scores)) == pytest.approx(error)
+
+
+@pytest.mark.parametrize("name", ["auroc", "average_precision", "balanced_accuracy", "f1"])
+def test_the_quick_way_gives_what_scikit_learn_gives(name: str) -> None:
+    measure, quick = getattr(classification, name), getattr(classification, f"quick_{name}")
+    rng = np.random.default_rng(7)
+    for size in (1, 2, 3, 10, 40):
+        for _ in range(8):
+            truth = rng.integers(0, 2, size)
+            scores = rng.integers(0, 2, size) if name in ("balanced_accuracy", "f1") else rng.integers(0, 5, size) / 4
+            assert quick(truth, scores) == (None if measure(truth, scores) is None else pytest.approx(measure(truth, scores)))

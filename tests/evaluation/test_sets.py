@@ -88,9 +88,7 @@ def test_all_kinds_are_found_below_a_folder(tmp_path: Path, write: Callable[[str
         ("d.grounding.jsonl", lines(GOOD["d.grounding.jsonl"], {"id": "y", "claim": "It snows."}), 2, "'context'"),
     ],
 )
-def test_a_bad_line_is_told_with_file_and_line_and_the_rest_is_kept(
-    write: Callable[[str, str], Path], name: str, text: str, line: int, words: str
-) -> None:
+def test_a_bad_line_is_told_with_file_and_line_and_the_rest_is_kept(write: Callable[[str, str], Path], name: str, text: str, line: int, words: str) -> None:
     path = write(name, text)
     sets, problems = read_sets([path])
     assert [len(one.items) for one in sets] == [1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ragbot.evaluation.metrics.scoring import RESAMPLES, Score, mean_score, not_scored, sampled_score
+from ragbot.evaluation.metrics.scoring import Score, mean_score, not_scored, sampled_score
 from ragbot.evaluation.outcomes import AnswersOutcome
 
 
@@ -30,5 +30,5 @@ def score_latency(outcomes: Sequence[AnswersOutcome]) -> list[Score]:
         def measure(column: np.ndarray, wanted: int = share) -> float:
             return float(np.percentile(column, wanted))
 
-        scores.append(sampled_score(name, [spent], measure, reason, unit="ms", better="low", resamples=RESAMPLES))
+        scores.append(sampled_score(name, [spent], measure, reason, unit="ms", better="low"))
     return scores
