@@ -13,6 +13,7 @@ A statement that is its own quote passes 2 to 4 by being the same words.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,29 +24,36 @@ from ragbot.terms import terms_of, words_of
 # Half word overlap, half cosine. Paraphrases of a quote score .75 to .95, sentences of another topic under .55.
 SUPPORT_THRESHOLD = 0.65
 
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
-    if word not in ("zero", "one")  # "one" is mostly no number: "one of", "no one"
-}
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
+_NUMBER_WORDS = {word: value for value, word in enumerate(_SMALL) if value} | _TENS
+# "one" is mostly no number ("one of", "no one"), so it counts only before a unit of time.
+_NUMBER_WORD = re.compile(
+    rf"\b(?:(?P<tens>{'|'.join(_TENS)})[- ](?P<ones>{'|'.join(_SMALL[1:10])})|(?P<word>{'|'.join([*_SMALL[2:], *_TENS])})"
+    r"|(?P<one>one)(?= (?:second|minute|hour|day|week|month|year)s?\b))\b"
+)
+_TIMES = re.compile(r"\b(once|twice|thrice)\b")
+_FRACTION = re.compile(r"\b(half|halves|(?:a|one|two)[ -]thirds?|(?:a|one|three)[ -]quarters?|(?:a|one) (?:fifth|tenth))\b")
 _UNITS = {
     "%": "%", "percent": "%", "mg/kg": "mg/kg", "mg": "mg", "mcg": "mcg", "µg": "mcg", "g": "g", "ml": "ml", "mmhg": "mmhg",
     "second": "second", "minute": "minute", "min": "minute", "hour": "hour", "hr": "hour", "day": "day", "week": "week",
-    "month": "month", "year": "year", "point": "point", "dollar": "dollar", "time": "time",
+    "month": "month", "year": "year", "point": "point", "dollar": "$", "pound": "£", "euro": "€", "time": "time",
+    "mm": "mm", "cm": "cm", "m": "m", "km": "km", "l": "l", "kg": "kg", "°c": "°c", "°f": "°f",
 }  # fmt: skip
 _NUMBER = re.compile(
-    r"(?P<sign>(?<![\w.-])[-−–])?(?P<number>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:[\s-]*(?P<unit>%|mg/kg|[a-zµ]+))?", re.IGNORECASE
+    r"(?P<sign>(?<![\w.-])[-−–])?(?P<currency>[$£€])?(?P<number>\d+(?:,\d{3})+(?:\.\d+)?|\d*\.\d+|\d+)(?:[\s-]*(?P<unit>%|mg/kg|°\s?[cf]|[a-zµ]+))?",
+    re.IGNORECASE,
 )
 _NEGATIONS = frozenset(
-    """no not never none nor neither without cannot nobody nothing fails failed lack lacks lacking isn't aren't wasn't weren't don't
+    """hardly barely scarcely unsafe unlikely unable no not never none nor neither without cannot nobody nothing fails failed lack lacks lacking isn't aren't wasn't weren't don't
     doesn't didn't can't won't couldn't hasn't haven't""".split()
 )
 _UP = frozenset(
-    """increase increases increased increasing raise raises raised rise rises rose higher more greater improve improves improved
+    """lengthen lengthens lengthened widens strengthens increase increases increased increasing raise raises raised rise rises rose higher more greater improve improves improved
     improvement better gain gains activate activates activated activating longer worsen worsens worsened""".split()
 )
 _DOWN = frozenset(
-    """decrease decreases decreased decreasing reduce reduces reduced reduction fall falls fell lower less fewer drop drops dropped
+    """lowers lowering lowered shorten shortens shortened weakens weakened decrease decreases decreased decreasing reduce reduces reduced reduction fall falls fell lower less fewer drop drops dropped
     decline declined quieten quietens silence silences silenced suppress suppresses suppressed block blocks blocked shorter worse""".split()
 )
 
@@ -166,11 +174,11 @@ class Checking:
         if not verdict.passed:
             self.withhold(draft.text, verdict.reason)
             return False
-        numbers = self._numbers(draft.evidence)
-        contrast = self._numbers([draft.contrast]) if draft.contrast is not None else []
-        if draft.caution is not None and not contrast:
+        if draft.caution is not None and (draft.contrast is None or self._verifier.quote(draft.contrast) is None):
             self.withhold(draft.text, "the article that its caution points to cannot be quoted")
             return False
+        numbers = self._numbers(draft.evidence)
+        contrast = self._numbers([draft.contrast]) if draft.contrast is not None else []
         why = draft.caution.why if draft.caution is not None else None
         self._statements.append(Statement(draft.text, tuple(numbers), verdict.support, why, contrast[0] if contrast else None))
         return True
@@ -206,13 +214,15 @@ class Checking:
 
 
 def _same_words(text: str, quote: str) -> bool:
-    return words_of(text) == words_of(quote)
+    return " ".join(text.split()) == " ".join(quote.split())
 
 
 def missing_numbers(text: str, quote: str) -> list[str]:
     """The figures of a text that do not stand in a quote with the same unit: numbers, doses, shares, durations."""
     held = figures(quote)
-    return [f"{value}{' ' + unit if unit else ''}" for value, unit in figures(text) if not _held(value, unit, held)]
+    missing = [f"{value}{' ' + unit if unit else ''}" for value, unit in figures(text) if not _held(value, unit, held)]
+    parts = set(_FRACTION.findall(quote.casefold()))
+    return missing + [part for part in _FRACTION.findall(text.casefold()) if part not in parts]
 
 
 def _held(value: str, unit: str, held: Sequence[tuple[str, str]]) -> bool:
@@ -225,27 +235,34 @@ def figures(text: str) -> list[tuple[str, str]]:
 
     A number before "to", "or", "and" or a dash takes the unit of the number after it.
     """
-    words = text.casefold().replace("−", "-")
-    for word, digit in _NUMBER_WORDS.items():
-        words = re.sub(rf"\b{word}\b", digit, words)
+    words = unicodedata.normalize("NFKC", text).casefold().replace("−", "-")
+    words = _TIMES.sub(lambda match: {"once": "1 time", "twice": "2 times", "thrice": "3 times"}[match.group()], words)
+    words = _NUMBER_WORD.sub(_in_digits, words)
     found: list[tuple[str, str]] = []
     matches = list(_NUMBER.finditer(words))
-    units = [_unit(match.group("unit")) for match in matches]
+    units = [match.group("currency") or _unit(match.group("unit")) for match in matches]
     for index in range(len(matches) - 2, -1, -1):
         between = words[matches[index].end("number") : matches[index + 1].start("number")].strip()
         if not units[index] and between in ("to", "or", "and", "-", "–", ","):
             units[index] = units[index + 1]
     for match, unit in zip(matches, units, strict=True):
         value = match.group("number").replace(",", "")
-        value = value.rstrip("0").rstrip(".") if "." in value else value
+        value = f"{float(value):f}".rstrip("0").rstrip(".") if "." in value else value
         sign = "-" if match.group("sign") and unit == "point" else ""
         found.append((sign + value, unit))
     return found
 
 
+def _in_digits(match: re.Match[str]) -> str:
+    if match.group("tens"):
+        return str(_NUMBER_WORDS[match.group("tens")] + _NUMBER_WORDS[match.group("ones")])
+    return str(_NUMBER_WORDS[match.group("word") or match.group("one")])
+
+
 def _unit(word: str | None) -> str:
     if not word:
         return ""
+    word = word.replace(" ", "")
     return _UNITS.get(word, _UNITS.get(word.removesuffix("s"), ""))
 
 

@@ -66,7 +66,14 @@ def test_a_longer_phrase_goes_before_a_shorter_one(rephraser: Rephraser) -> None
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("ketamin", "ketamine"), ("ketmaine", "ketamine"), ("esketamin", "esketamine"), ("depresion", "depression"), ("presure", "pressure"), ("medecines", "medicines")],
+    [
+        ("ketamin", "ketamine"),
+        ("ketmaine", "ketamine"),
+        ("esketamin", "esketamine"),
+        ("depresion", "depression"),
+        ("presure", "pressure"),
+        ("medecines", "medicines"),
+    ],
 )
 def test_misspelt_words_become_the_articles_words(rephraser: Rephraser, typed: str, meant: str) -> None:
     assert rephraser.rephrase(f"about {typed} please").split()[1] == meant

@@ -19,7 +19,11 @@ Coffee grounds do not change the harvest. [moss2021]
 """
 REFERENCES = (Reference("bloom2019", "Steady watering"), Reference("moss2021", "Drip lines"))
 ARTICLE = Document(
-    Source("watering", "Watering", "", "", "https://example.org/watering", review=Review("reviewed", "Head gardener"), references=REFERENCES), TEXT, "0" * 64
+    Source(
+        "watering", "Watering", "", "", "https://example.org/watering", review=Review("reviewed", "Head gardener"), references=REFERENCES
+    ),
+    TEXT,
+    "0" * 64,
 )
 OTHER = Document(Source("feeding", "Feeding", "", "", "https://example.org/feeding"), "Tomatoes are fed every 14 days.", "1" * 64)
 
@@ -55,7 +59,12 @@ def test_a_sentence_that_is_its_own_quote_is_shown_with_the_articles_exact_words
     assert (statement.text, statement.citations, statement.support) == ("Drip lines saved 35% of the water.", (1,), 1.0)
     assert TEXT[citation.start : citation.end] == citation.quote
     assert "**saved**" in citation.quote
-    assert (citation.article, citation.title, citation.url, citation.reviewed) == ("watering", "Watering", "https://example.org/watering", True)
+    assert (citation.article, citation.title, citation.url, citation.reviewed) == (
+        "watering",
+        "Watering",
+        "https://example.org/watering",
+        True,
+    )
     assert [reference.key for reference in citation.references] == ["moss2021"]
     assert checked.withheld == ()
 
@@ -124,7 +133,9 @@ def test_a_statement_without_evidence_is_withheld(verifier: Verifier) -> None:
 def test_an_article_that_has_changed_since_is_not_quoted(embedder: Embedder) -> None:
     rewritten = Document(ARTICLE.source, TEXT.replace("2.5", "3.5"), "2" * 64)
     for documents in ({"watering": rewritten}, {}):
-        checked = check(Verifier(documents, embedder), DraftStatement("Tomato plants need 2.5 litres of water a day.", (evidence(WATERING),)))
+        checked = check(
+            Verifier(documents, embedder), DraftStatement("Tomato plants need 2.5 litres of water a day.", (evidence(WATERING),))
+        )
         assert (checked.statements, checked.citations) == ((), ())
         assert len(checked.withheld) == 1
 
@@ -154,7 +165,6 @@ def test_a_claim_whose_caution_cannot_be_quoted_is_withheld(verifier: Verifier, 
     assert "caution" in checked.withheld[0]
 
 
-@pytest.mark.xfail(strict=True, reason="Checking.add numbers the citation before it sees that the caution cannot be quoted")
 def test_a_claim_whose_caution_cannot_be_quoted_leaves_no_citation(verifier: Verifier) -> None:
     caution = Caution("Drip lines saved", "feeding", "Feeding matters more.")
     checked = check(verifier, DraftStatement("Drip lines saved 35% of the water.", (evidence(WATERING, 1),), caution, None))
@@ -244,10 +254,10 @@ def test_a_changed_dose_share_or_duration_is_withheld(verifier: Verifier, text: 
             "Leaf mould was seen on 12% in the morning and 31% in the evening.",
             "Leaf mould was seen on 31% in the morning and 12% in the evening.",
             id="shares swapped between groups",
+            marks=pytest.mark.xfail(strict=True, reason="which group a figure belongs to is not read"),
         ),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a figure that the verifier does not read yet")
 def test_a_changed_figure_in_another_form_is_withheld(verifier: Verifier, text: str, quote: str) -> None:
     assert not verifier.compare(text, quote).passed
 
@@ -270,7 +280,9 @@ def value_of(number: str) -> float:
 @given(NUMBERS, UNITS, st.lists(st.tuples(NUMBERS, UNITS), max_size=4))
 @example("5", " mg/kg", [("0.5", " mg/kg")])
 @example("1", "%", [("1.5", "%"), ("11", "%")])
-def test_no_verdict_passes_when_a_number_is_not_in_the_quote(verifier: Verifier, number: str, unit: str, held: list[tuple[str, str]]) -> None:
+def test_no_verdict_passes_when_a_number_is_not_in_the_quote(
+    verifier: Verifier, number: str, unit: str, held: list[tuple[str, str]]
+) -> None:
     assume(all(value_of(number) != value_of(other) for other, _ in held))
     text = f"Tomato plants in the garden were given {number}{unit} in the trial."
     quote = "Tomato plants in the garden were given " + ", ".join(f"{other}{name}" for other, name in held) + " in the trial."
@@ -334,10 +346,14 @@ def test_the_same_direction_is_no_contrary(text: str, quote: str) -> None:
         pytest.param("Pruning shortens the harvest.", "Pruning lengthens the harvest.", id="lengthens"),
         pytest.param("The feed is safe for the plants.", "The feed is unsafe for the plants.", id="unsafe"),
         pytest.param("Coffee grounds hardly help tomatoes.", "Coffee grounds help tomatoes.", id="hardly"),
-        pytest.param("Vine tomatoes need more water than bush tomatoes.", "Bush tomatoes need more water than vine tomatoes.", id="compared groups swapped"),
+        pytest.param(
+            "Vine tomatoes need more water than bush tomatoes.",
+            "Bush tomatoes need more water than vine tomatoes.",
+            id="compared groups swapped",
+            marks=pytest.mark.xfail(strict=True, reason="which of two compared groups is more is not read"),
+        ),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a contrary that the verifier does not know yet")
 def test_a_contrary_in_other_words_is_withheld(verifier: Verifier, text: str, quote: str) -> None:
     assert not verifier.compare(text, quote).passed
 

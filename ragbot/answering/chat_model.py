@@ -27,6 +27,7 @@ If the passages do not answer the question, write only: NO ANSWER"""
 NO_ANSWER = "NO ANSWER"
 MOST_CHARACTERS = 6000
 _CITED_SENTENCE = re.compile(r"(?P<text>[^\[\]\n]+?)\s*(?P<citations>(?:\[\s*\d+(?:\s*,\s*\d+)*\s*\]\s*)+)(?P<stop>[.!?]?)(?=\s|$)")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“\"])")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -87,12 +88,12 @@ class ChatModelAnswerer:
                     if match.end() >= len(written.rstrip()):
                         break
                     read, found = match.end(), True
-                    yield self._statement(match, passages)
-        except (RuntimeError, OSError, ValueError, TypeError) as error:
+                    yield from self._statements(match, passages)
+        except Exception as error:
             raise ModelError(f"The model {self.name!r} did not answer: {error}.") from error
         for match in _CITED_SENTENCE.finditer(written, read):
             read, found = match.end(), True
-            yield self._statement(match, passages)
+            yield from self._statements(match, passages)
         rest = written[read:].strip()
         if rest and NO_ANSWER not in rest:
             yield DraftStatement(rest, ())
@@ -107,8 +108,16 @@ class ChatModelAnswerer:
         return [SystemMessage(INSTRUCTIONS), HumanMessage(f"Passages:\n\n{numbered}\n\nQuestion: {question}")]
 
     @staticmethod
-    def _statement(match: re.Match[str], passages: Sequence[Passage]) -> DraftStatement:
-        text = " ".join(match.group("text").split()).lstrip("-•* ")
+    def _statements(match: re.Match[str], passages: Sequence[Passage]) -> Iterator[DraftStatement]:
+        """The sentences before a citation: it belongs to the last of them, and those before it come without evidence."""
+        *uncited, last = _SENTENCE_END.split(" ".join(match.group("text").split()).lstrip("-•* "))
+        for sentence in uncited:
+            yield DraftStatement(sentence, ())
+        yield ChatModelAnswerer._statement(last, match, passages)
+
+    @staticmethod
+    def _statement(sentence: str, match: re.Match[str], passages: Sequence[Passage]) -> DraftStatement:
+        text = sentence
         if text and text[-1] not in ".!?":
             text += match.group("stop") or "."
         numbers = dict.fromkeys(int(number) for number in _DIGITS.findall(match.group("citations")))

@@ -27,7 +27,9 @@ def small(bare_index: Path) -> Iterator[Generation]:
 
 
 @pytest.fixture(scope="session")
-def open_articles(index_articles: Callable[..., IndexReport], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Generation]]:
+def open_articles(
+    index_articles: Callable[..., IndexReport], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Generation]]:
     """Opens articles that a test writes: ``open_articles({"id": "text"}, {"id": "cautions: …"})``."""
     opened: list[Generation] = []
 

@@ -40,7 +40,14 @@ def test_the_claim_is_covered_by_the_other_articles_fitting_words(small: Generat
     assert quote.startswith("Coffee grounds did not change the harvest of tomato plants in a trial with 640 plants.")
 
 
-@pytest.mark.parametrize("question", ["Do coffee grounds help tomato plants?", "Do coffee grounds double the harvest?", "Is the harvest of tomato plants doubled by coffee grounds?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Do coffee grounds help tomato plants?",
+        "Do coffee grounds double the harvest?",
+        "Is the harvest of tomato plants doubled by coffee grounds?",
+    ],
+)
 def test_the_claim_is_never_shown_without_its_caution(bot: Ragbot, question: str) -> None:
     answer = bot.ask(question)
     claims = [statement for statement in answer.statements if "double the harvest" in statement.text]
@@ -78,7 +85,9 @@ def test_a_claim_is_found_in_its_own_words_or_in_most_of_them(open_articles: Cal
     assert found.contrast.span.of(generation.documents["answers"].text).startswith("Coffee grounds did not change")
 
 
-def test_markup_in_the_articles_words_does_not_hide_the_claim(open_articles: Callable[..., Generation], draft: Callable[..., Draft | None]) -> None:
+def test_markup_in_the_articles_words_does_not_hide_the_claim(
+    open_articles: Callable[..., Generation], draft: Callable[..., Draft | None]
+) -> None:
     generation = open_with(open_articles, CLAIM)
     found = draft(generation, "Do coffee grounds double the harvest of tomato plants?")
     assert found is not None
@@ -102,7 +111,10 @@ def test_a_caution_that_finds_nothing_covers_nothing(open_articles: Callable[...
 
 def test_a_claim_that_stands_twice_is_covered_twice(open_articles: Callable[..., Generation], embedder: Embedder) -> None:
     generation = open_articles(
-        {"claims": "Plants drink. Coffee doubles fruit, he says.\n\n## Later\n\nCoffee doubles fruit, she says.", "answers": "Coffee does not double fruit."},
+        {
+            "claims": "Plants drink. Coffee doubles fruit, he says.\n\n## Later\n\nCoffee doubles fruit, she says.",
+            "answers": "Coffee does not double fruit.",
+        },
         {"claims": CAUTIONS.format(claim="Coffee doubles fruit", see="answers", why="It does not.")},
     )
     assert len(covered_sentences(generation, rarity_of(generation))) == 2

@@ -126,7 +126,9 @@ def test_the_antecedent_is_quoted_too(small: Generation, draft: Asking) -> None:
         "What brings leaf mould to tomatoes?",
         pytest.param(
             "Is a roof over tomatoes cheap?",
-            marks=pytest.mark.xfail(strict=True, reason="choose() sees single sentences; antecedents are added after it, and may repeat one another"),
+            marks=pytest.mark.xfail(
+                strict=True, reason="choose() sees single sentences; antecedents are added after it, and may repeat one another"
+            ),
         ),
     ],
 )
@@ -227,7 +229,9 @@ def with_scores(candidates: list[Candidate], *scores: float) -> list[Candidate]:
         ((0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9), MOST_STATEMENTS),
     ],
 )
-def test_a_further_sentence_has_to_be_about_as_good_as_the_first(small: Generation, embedder: Embedder, scores: tuple[float, ...], count: int) -> None:
+def test_a_further_sentence_has_to_be_about_as_good_as_the_first(
+    small: Generation, embedder: Embedder, scores: tuple[float, ...], count: int
+) -> None:
     assert len(choose(with_scores(candidates_of(small, embedder, "How do tomatoes grow?"), *scores))) == count
 
 
