@@ -45,16 +45,18 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _NEGATIONS = frozenset(
-    """hardly barely scarcely unsafe unlikely unable no not never none nor neither without cannot nobody nothing fails failed lack lacks lacking isn't aren't wasn't weren't don't
-    doesn't didn't can't won't couldn't hasn't haven't""".split()
+    """hardly barely scarcely unsafe unlikely unable no not never none nor neither without cannot nobody nothing fails failed lack lacks
+    lacking isn't aren't wasn't weren't don't doesn't didn't can't won't couldn't hasn't haven't""".split()
 )
 _UP = frozenset(
-    """lengthen lengthens lengthened widens strengthens increase increases increased increasing raise raises raised rise rises rose higher more greater improve improves improved
-    improvement better gain gains activate activates activated activating longer worsen worsens worsened""".split()
+    """lengthen lengthens lengthened widens strengthens increase increases increased increasing raise raises raised rise rises rose
+    higher more greater improve improves improved improvement better gain gains activate activates activated activating longer worsen
+    worsens worsened""".split()
 )
 _DOWN = frozenset(
-    """lowers lowering lowered shorten shortens shortened weakens weakened decrease decreases decreased decreasing reduce reduces reduced reduction fall falls fell lower less fewer drop drops dropped
-    decline declined quieten quietens silence silences silenced suppress suppresses suppressed block blocks blocked shorter worse""".split()
+    """lowers lowering lowered shorten shortens shortened weakens weakened decrease decreases decreased decreasing reduce reduces reduced
+    reduction fall falls fell lower less fewer drop drops dropped decline declined quieten quietens silence silences silenced suppress
+    suppresses suppressed block blocks blocked shorter worse""".split()
 )
 
 
