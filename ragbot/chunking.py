@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from ragbot.records import Chunk, Document, Sentence, Span
 
 # Part of the index's identity: raise it when the same document gives other chunks.
-VERSION = 1
+VERSION = 2
 # About 200 tokens of English, which leaves room for title and heading under the embedding model's 256.
 CHUNK_CHARACTERS = 800
 SENTENCE_CHARACTERS = 700
@@ -33,6 +33,7 @@ _TERMINAL = (".", "!", "?", ":", ";", "”", '"', ")")
 class _Block:
     """A paragraph, list item, table row or code block: its lines, its words line by line, its heading."""
 
+    section: int
     heading: str
     first_line: int
     contents: tuple[str, ...]
@@ -48,7 +49,7 @@ def split_document(document: Document) -> tuple[Chunk, ...]:
     """
     chunks: list[Chunk] = []
     gathered: list[Sentence] = []
-    heading = ""
+    heading, last_section = "", 0
 
     def close() -> None:
         if gathered:
@@ -58,10 +59,10 @@ def split_document(document: Document) -> tuple[Chunk, ...]:
             chunks.append(chunk)
             gathered.clear()
 
-    for paragraph_heading, paragraph in _paragraphs(document):
-        if paragraph_heading != heading:
+    for section, paragraph_heading, paragraph in _paragraphs(document):
+        if section != last_section:
             close()
-            heading = paragraph_heading
+            last_section, heading = section, paragraph_heading
         if gathered and paragraph[-1].span.end - gathered[0].span.start > CHUNK_CHARACTERS:
             close()
         for sentence in paragraph:
@@ -72,25 +73,25 @@ def split_document(document: Document) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
-def _paragraphs(document: Document) -> Iterator[tuple[str, list[Sentence]]]:
-    """The sentences of each block with its heading; fragments of a list are joined to the line that leads to them."""
+def _paragraphs(document: Document) -> Iterator[tuple[int, str, list[Sentence]]]:
+    """The sentences of each block with its section's number and heading; fragments of a list are joined to the line that leads to them."""
     keys = {reference.key for reference in document.source.references}
     offsets = _line_offsets(document.text)
-    last: tuple[str, list[Sentence]] | None = None
+    last: tuple[int, str, list[Sentence]] | None = None
     for block in _blocks(_MARKDOWN.parse(document.text)):
         sentences = list(_sentences(document.text, block, offsets, keys))
         if not sentences:
             continue
-        if last is not None and last[0] == block.heading and block.item and _is_fragment(sentences) and _leads(last[1][-1], sentences[0]):
-            lead, fragment = last[1][-1], sentences[0]
+        if last is not None and last[0] == block.section and block.item and _is_fragment(sentences) and _leads(last[2][-1], sentences[0]):
+            lead, fragment = last[2][-1], sentences[0]
             joint = " " if lead.text.endswith(":") else "; "
-            last[1][-1] = Sentence(
+            last[2][-1] = Sentence(
                 Span(lead.span.start, fragment.span.end), lead.text + joint + fragment.text, lead.references + fragment.references
             )
             continue
         if last is not None:
             yield last
-        last = (block.heading, sentences)
+        last = (block.section, block.heading, sentences)
     if last is not None:
         yield last
 
@@ -107,7 +108,7 @@ def _leads(lead: Sentence, fragment: Sentence) -> bool:
 def _blocks(tokens: list[Token]) -> Iterator[_Block]:
     headings: dict[int, str] = {}
     skip_until: str | None = "blockquote_close" if tokens and tokens[0].type == "blockquote_open" else None
-    items = 0
+    items = section = 0
     in_table = False
     for index, token in enumerate(tokens):
         if skip_until is not None:
@@ -118,16 +119,17 @@ def _blocks(tokens: list[Token]) -> Iterator[_Block]:
         elif token.type in ("table_open", "table_close"):
             in_table = token.nesting == 1
         elif token.type == "heading_open":
+            section += 1
             level = int(token.tag[1:])
             headings = {key: text for key, text in headings.items() if key < level} | {level: plain_text(tokens[index + 1].content)}
         elif token.type == "tr_open" and token.map:
             cells = [plain_text(cell.content) for cell in _row(tokens[index:]) if cell.content]
-            yield _Block(_path(headings), token.map[0], (" | ".join(cells),), whole=True)
+            yield _Block(section, _path(headings), token.map[0], (" | ".join(cells),), whole=True)
         elif token.type in ("fence", "code_block") and token.map:
             first = token.map[0] + (token.type == "fence")
-            yield _Block(_path(headings), first, tuple(token.content.rstrip("\n").split("\n")), whole=True)
+            yield _Block(section, _path(headings), first, tuple(token.content.rstrip("\n").split("\n")), whole=True)
         elif token.type == "inline" and token.map and not in_table and tokens[index - 1].type != "heading_open":
-            yield _Block(_path(headings), token.map[0], tuple(token.content.split("\n")), item=items > 0)
+            yield _Block(section, _path(headings), token.map[0], tuple(token.content.split("\n")), item=items > 0)
 
 
 def _row(tokens: list[Token]) -> Iterator[Token]:
@@ -159,7 +161,7 @@ def _sentences(text: str, block: _Block, offsets: list[int], keys: set[str]) -> 
             span = Span(start + len(raw) - len(raw.lstrip()), start + len(raw.rstrip()))
             yield Sentence(span, words)
         return
-    masked = _only_words(text, block, offsets)
+    masked = _without_html(_only_words(text, block, offsets))
     found: list[tuple[Span, str]] = []
     for match in _KEY.finditer(masked):
         if match.group(1) in keys:
@@ -183,6 +185,20 @@ def _only_words(text: str, block: _Block, offsets: list[int]) -> str:
         at = line.find(words)
         lines.append(" " * at + words + " " * (len(line) - at - len(words)) if at >= 0 else " " * len(line))
     return "".join(lines)
+
+
+def _without_html(text: str) -> str:
+    """The text with everything from its first to its last inline HTML tag or comment blanked out: what stands between may be hidden."""
+    places: list[tuple[int, int]] = []
+    start = 0
+    for token in _MARKDOWN.parseInline(text)[0].children or []:
+        if token.type == "html_inline" and (at := text.find(token.content, start)) >= 0:
+            start = at + len(token.content)
+            places.append((at, start))
+    if not places:
+        return text
+    first, last = places[0][0], places[-1][1]
+    return text[:first] + " " * (last - first) + text[last:]
 
 
 def _split(text: str) -> Iterator[Span]:

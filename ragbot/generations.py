@@ -95,7 +95,9 @@ def switch_to(index: Path, built: Path) -> Path:
 
     Everything is on the disk before CURRENT names it, and CURRENT is replaced in one step.
     """
+    # Counted before the sweep: a number that was ever seen is not given again.
     newest = next(iter(list_generations(index)), None)
+    _sweep_unnamed(index)
     number = int(newest.name.split("-")[1]) + 1 if newest else 1
     for path in sorted(built.rglob("*")):
         _sync(path)
@@ -112,6 +114,17 @@ def switch_to(index: Path, built: Path) -> Path:
     for leftover in index.glob("CURRENT.*"):
         leftover.unlink(missing_ok=True)
     return target
+
+
+def _sweep_unnamed(index: Path) -> None:
+    """Removes generations newer than the current one: their builder was killed before CURRENT named them."""
+    try:
+        current = current_generation(index).name
+    except IndexMissingError:
+        return
+    for folder in list_generations(index):
+        if folder.name > current:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ragbot import generations
-from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError
+from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError, StoreError
 from ragbot.models import Embedder, Vectors
 from ragbot.records import Chunk, Document
 from ragbot.store import Content, Generation, Manifest, write_generation
@@ -84,10 +84,16 @@ def update_index(
         progress("training the guardrails", 1, 1)
         progress("writing", 0, 2)
         content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), guard)
-        write_generation(folder, manifest, content)
-        progress("writing", 1, 2)
-        _verify_elsewhere(folder)
-        built = generations.switch_to(index, folder)
+        try:
+            write_generation(folder, manifest, content)
+            progress("writing", 1, 2)
+            _verify_elsewhere(folder)
+            built = generations.switch_to(index, folder)
+        except OSError as error:
+            raise StoreError(
+                f"The index in {str(index)!r} cannot be written: {error.strerror or error}.",
+                "The old index keeps serving. Make room on the disk and try again.",
+            ) from error
         progress("writing", 2, 2)
         new = set(fresh)
         embedded = sum(text in new for text in texts)

@@ -133,14 +133,15 @@ def retire_article(settings: Settings, identity: str) -> Path:
     read_article(settings, identity)
     path = next(path for path in list_source_files(settings.sources) if path.stem == identity)
     draft = path.with_name(f".{path.name}.new")
-    draft.write_text(_with_status(path, "retired"), encoding="utf-8")
+    draft.write_text(_with_status(path, "retired"), encoding="utf-8", newline="")
     draft.replace(path)
     return path
 
 
 def _with_status(path: Path, status: str) -> str:
     """The file's text with another status in its front matter, every other line as it is."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    lines = path.read_bytes().decode("utf-8-sig").splitlines(keepends=True)
     end = next(number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---")
     kept = [line for number, line in enumerate(lines) if not (0 < number < end and line.startswith("status:"))]
-    return "".join([kept[0], f"status: {status}\n", *kept[1:]])
+    ending = kept[0][3:] or "\n"
+    return "".join([kept[0], f"status: {status}{ending}", *kept[1:]])

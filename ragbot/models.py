@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,13 +143,16 @@ class Embedder:
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
         """Like ``encode``, for a visitor's words: what was embedded a moment ago is not embedded again."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
+        # Looked up once: another thread may push a question out of the cache meanwhile.
+        cached = {text: vector for text in texts if (vector := self._cache.get(text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in cached]
         fresh = dict(zip(missing, self.encode(missing), strict=True)) if missing else {}
-        rows = [fresh[text] if text in fresh else self._cache[text] for text in texts]
+        rows = [fresh[text] if text in fresh else cached[text] for text in texts]
         for text, vector in fresh.items():
             self._cache[text] = vector
         while len(self._cache) > CACHED_QUESTIONS:
-            self._cache.popitem(last=False)
+            with suppress(KeyError):
+                self._cache.popitem(last=False)
         return np.stack(rows) if rows else self.encode([])
 
 

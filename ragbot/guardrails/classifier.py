@@ -44,10 +44,10 @@ def train(examples: Sequence[Example], embedder: Embedder, known: Mapping[str, A
     if not examples:
         return {}
     texts = [example.text for example in examples]
-    if known and list(known["texts"]) == texts:
+    labels = [LABELS.index(example.label) for example in examples]
+    if known and list(known["texts"]) == texts and known["labels"].tolist() == labels:
         return dict(known)
     vectors = embedder.encode([_to_embed(text) for text in texts])
-    labels = [LABELS.index(example.label) for example in examples]
     weights, bias = fit(_features(texts, vectors), np.array(labels))
     return {
         "weights": weights.astype(np.float32),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError, field_validator
@@ -13,6 +14,33 @@ from ragbot.errors import SourceError
 from ragbot.records import Caution, Reference, Review, Source
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: "on" is a key and not true, a key stands once, an impossible date is told with its line."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(None, None, f"it holds an impossible value, {error}", node.start_mark) from error
+
+
+# YAML 1.1 reads on, off, yes and no as booleans; only true and false are.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_timestamp)
 
 
 class _Strict(BaseModel):
@@ -97,8 +125,8 @@ def read_front_matter(text: str, path: Path, first_line: int) -> Source:
         SourceError: broken YAML, an unknown key, a missing or malformed value; with file and line.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 — a safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it is not YAML"
@@ -108,8 +136,8 @@ def read_front_matter(text: str, path: Path, first_line: int) -> Source:
             path=path,
             line=first_line + mark.line if mark else first_line,
         ) from error
-    except ValueError as error:  # an impossible date such as 2026-02-31
-        raise SourceError(f"The front matter holds an impossible value: {error}.", path=path, line=first_line) from error
+    except RecursionError as error:
+        raise SourceError("The front matter is nested too deeply.", "Write plain 'key: value' lines.", path=path, line=first_line) from error
     if not isinstance(values, dict):
         raise SourceError("The front matter is not a list of 'key: value' lines.", path=path, line=first_line)
     try:
