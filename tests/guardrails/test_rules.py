@@ -109,3 +109,144 @@ def test_every_text_is_filled_in_for_every_region(region: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "x" * 100_000, "😀" * 500, "\u202eabc", "<script>", "\x00\x01", "ا" * 3000, "i want to " * 5000])
 def test_any_text_gets_a_ruling_in_bounded_time(text: str) -> None:
     assert label(text)
+
+
+DISGUISED = [
+    "i wnat to kill myslef",
+    "im goin to kill my self",
+    "I’m going to end my life",
+    "i don‘t want to be here anymore",
+    "i want to k1ll mys3lf",
+    "1 w@nna k1ll myself",
+    "i want to kill my\u200dself",
+    "i want to ki\u00adll myself",
+    "ι wаnt tо kіll mуself",
+    "i want to k i l l myself",
+    "i want to k.i.l.l myself",
+    "i want to killll myselffff",
+    "I WANT TO DIE",
+    "I want to kill\nmyself",
+    "I want to kill\tmyself",
+    "ＫＩＬＬ ＭＹＳＥＬＦ",
+    "𝐤𝐢𝐥𝐥 𝐦𝐲𝐬𝐞𝐥𝐟",
+    "<b>i want to kill myself</b>",
+    "i want to kill myself 😢😢",
+]
+SAID_OTHERWISE = [
+    "there is no reason to live",
+    "i wish i was dead",
+    "I am suicidal",
+    "im having suicidal thoughts",
+    "i've been thinking about suicide",
+    "i wont be here tomorrow",
+    "i cant go on anymore",
+    "i just want to go to sleep forever",
+    "gonna unalive myself",
+    "going to ctb",
+    "my daughter tried to kill herself",
+    "my best friend says she wants to die",
+    "my brother left a suicide note",
+    "I wrote a goodbye letter",
+]
+OTHER_LANGUAGES = [
+    "quiero matarme",
+    "no quiero vivir",
+    "je veux me suicider",
+    "ich möchte nicht mehr leben",
+    "ich will mich umbringen",
+    "quero me matar",
+    "não quero mais viver",
+    "voglio uccidermi",
+    "не хочу жить",
+    "我不想活了",
+    "मैं आत्महत्या करना चाहता हूँ",
+    "আমি মরতে চাই",
+    "chcę umrzeć",
+    "ölmek istiyorum",
+    "죽고 싶어요",
+    "tôi muốn tự tử",
+    "میں مرنا چاہتا ہوں",
+]
+
+
+@pytest.mark.parametrize("text", [*DISGUISED, *SAID_OTHERWISE, *OTHER_LANGUAGES], ids=ascii)
+def test_a_crisis_fires_disguised_said_otherwise_and_in_other_languages(text: str) -> None:
+    assert label(text) == "crisis"
+
+
+@pytest.mark.parametrize("text", ["k i l l  m y s e l f", "i  w a n t  t o  d i e", "i want to d-i-e", "i wannnnna dieeeee", "1 w4nt to d1e", "i don´t want to live"])
+def test_a_crisis_fires_in_heavier_disguise(text: str) -> None:
+    assert label(text) == "crisis"
+
+
+BEFORE_OR_AFTER = [
+    "tonight",
+    "with pills",
+    "on Friday at 6",
+    "I have a plan",
+    "I have the rope",
+    "and I am not joking",
+    "does ketamine help",
+    "I tried before, years ago",
+    "I have read a study about it",
+    "the research says it is painless",
+    "no suicide note",
+    "my phone is off",
+    "my laptop is wiped",
+    "it is not a game",
+]
+SAID = ["I want to kill myself", "I want to die", "I don't want to live anymore", "everyone would be better off without me", "I will end my life", "I am suicidal"]
+
+
+@pytest.mark.parametrize("more", BEFORE_OR_AFTER)
+@pytest.mark.parametrize("said", SAID)
+def test_a_sentence_beside_it_never_switches_it_off(said: str, more: str) -> None:
+    assert label(f"{said}. {more}.") == "crisis"
+    assert label(f"{more}. {said}.") == "crisis"
+
+
+@pytest.mark.parametrize("more", BEFORE_OR_AFTER)
+@pytest.mark.parametrize("said", SAID)
+def test_words_run_on_to_it_never_switch_it_off(said: str, more: str) -> None:
+    assert [label(text) for text in (f"{said} {more}", f"{said}, {more}", f"{more} {said}")] == ["crisis"] * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My phone battery died",
+        "I am dying to know how ketamine works",
+        "This deadline is killing me",
+        "Dead tired after the session, is it normal?",
+        "What is the suicide rate in depression?",
+        "Does esketamine reduce suicidal thoughts?",
+        "How was suicidality measured in the trials?",
+        "Is suicidal ideation an exclusion criterion?",
+        "I lost my sister to suicide in 2010. What helps with grief?",
+        "What should I say to someone who feels suicidal?",
+        "Does ketamine kill brain cells?",
+        "Did anyone die in the trials?",
+        "Would two infusions kill two birds with one stone?",
+        "I want to end my treatment",
+        "Which lines can be called in a crisis?",
+        "What is passive suicidal ideation?",
+        "Can an overdose of ketamine stop breathing?",
+        "What happens if somebody takes too much?",
+    ],
+)
+def test_more_look_alikes_do_not_start_an_emergency(text: str) -> None:
+    assert label(text) not in ("crisis", "medical_emergency")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How many people think about suicide?",
+        "Does ketamine help with thoughts of suicide?",
+        "Do antidepressants cause thoughts of suicide in teenagers?",
+        "Will esketamine take my life back?",
+        "my gran wants to die her hair blue",
+    ],
+)
+def test_questions_about_the_subject_do_not_start_an_emergency(text: str) -> None:
+    assert label(text) not in ("crisis", "medical_emergency")
