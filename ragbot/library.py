@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,14 @@ from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
 from ragbot.indexing import IndexReport, Progress, update_index
 from ragbot.models import Embedder
 from ragbot.reading import READERS, list_source_files, read_source, read_sources
+from ragbot.reading.front_matter import replace_status
 from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
 from ragbot.store import Manifest
+
+
+# A line that opens or closes the front matter.
+_RULE = re.compile(r"^-{3,}[ \t]*(?:\r\n|\r|\n|$)", re.MULTILINE)
 
 
 def open_policy(settings: Settings) -> Policy:
@@ -139,9 +145,8 @@ def retire_article(settings: Settings, identity: str) -> Path:
 
 
 def _with_status(path: Path, status: str) -> str:
-    """The file's text with another status in its front matter, every other line as it is."""
-    lines = path.read_bytes().decode("utf-8-sig").splitlines(keepends=True)
-    end = next(number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---")
-    kept = [line for number, line in enumerate(lines) if not (0 < number < end and line.startswith("status:"))]
-    ending = kept[0][3:] or "\n"
-    return "".join([kept[0], f"status: {status}{ending}", *kept[1:]])
+    """The file's text with another status in its front matter, everything else as it is."""
+    text = path.read_bytes().decode("utf-8-sig")
+    # The file was read before, so its front matter lies between two lines of three dashes or more.
+    opening, closing = list(_RULE.finditer(text))[:2]
+    return text[: opening.end()] + replace_status(text[opening.end() : closing.start()], status) + text[closing.start() :]

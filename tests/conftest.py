@@ -222,10 +222,7 @@ KNOWN_GAPS = {
     "test_raw_html_and_comments_are_never_quoted": "HTML that opens in one block and closes in another, in tables and in image texts is still read",
     "test_what_stands_beside_raw_html_is_still_read[One.\\n\\n<div hidden>": "an HTML block around Markdown hides nothing yet",
     "test_reference_keys_belong_to_the_sentence_before_them[| a": "reference keys in tables are not read",
-    "test_no_chunk_reaches_across_a_heading": "a heading inside a list or quote may stand within a chunk",
-    "test_retiring_changes_the_status_and_nothing_else": "unusual spellings of the front matter's status are not rewritten in place",
     "the vector file is garbage": "Chroma's own library ends the process on a garbage vector file",
-    "test_a_full_disk_leaves_the_old_index": "Chroma reports a full disk in its own ways",
 }
 
 

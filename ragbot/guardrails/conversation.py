@@ -15,7 +15,7 @@ from ragbot.records import Turn
 MOST_PIECES = 40
 _PIECE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 _OPENINGS = frozenset("and but or so then what how why is are does do did with also even for in after when which who".split())
-_POINTING = frozenset("it its that this they them their those these one ones there he she him her same other another".split())
+_POINTING = frozenset("it its that this they them their those these ones there he she him her same other another".split())
 _ASKING = frozenset(
     "what whats how hows why when where who which does do did is are was were can could will would should has have may might any".split()
 )
@@ -26,7 +26,10 @@ TOPIC_TURNS = 2
 def pieces_of(text: str) -> list[str]:
     """The sentences of a longer message; none where there is only one."""
     pieces = [piece.strip() for piece in _PIECE_END.split(text) if len(piece.strip()) > 8]
-    return pieces[:MOST_PIECES] if len(pieces) > 1 else []
+    if len(pieces) > MOST_PIECES:
+        # The last piece takes in what is left over, so that nothing goes unjudged.
+        pieces = [*pieces[: MOST_PIECES - 1], " ".join(pieces[MOST_PIECES - 1 :])]
+    return pieces if len(pieces) > 1 else []
 
 
 def leans_on_history(text: str) -> bool:

@@ -17,9 +17,10 @@ _DOSES = re.compile(r"\d+(?:mg|kg|ml|mcg|st|nd|rd|th|am|pm|hrs?|yrs?|yo|x|k|f|m)
 
 def plain(text: str) -> str:
     """Compatibility forms, curly quotes and invisible characters made plain; lower case; no apostrophes; single spaces."""
-    text = unicodedata.normalize("NFKC", text)
+    # The acute accent goes first: NFKC would make it a space and a combining accent.
+    text = unicodedata.normalize("NFKC", text.replace("´", "'"))
     text = _INVISIBLE.sub("", text).casefold()
-    text = text.replace("'", "").replace("’", "").replace("‘", "").replace("`", "").replace("´", "")
+    text = text.replace("'", "").replace("’", "").replace("‘", "").replace("`", "")
     text = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
     return " ".join(text.split())
 

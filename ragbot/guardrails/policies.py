@@ -12,6 +12,7 @@ import re
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
@@ -110,6 +111,10 @@ class Texts(_Strict):
         missing = sorted(NEEDED_TEXTS - set(self.texts))
         if missing:
             raise ValueError(f"the text {missing[0]!r} is missing")
+        for name, text in self.texts.items():
+            unknown = sorted({field for _, field, _, _ in Formatter().parse(text) if field is not None} - PLACEHOLDERS)
+            if unknown:
+                raise ValueError(f"nothing fills {{{unknown[0]}}} in the text {name!r}")
         return self
 
 
@@ -117,6 +122,9 @@ NEEDED_TEXTS = frozenset(
     "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions illicit "
     "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy disclaimer".split()
 )
+
+
+PLACEHOLDERS = frozenset("resources resources_short emergency treatment topics articles titles limit questions".split())
 
 
 class Line(_Strict):

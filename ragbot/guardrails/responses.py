@@ -89,6 +89,8 @@ def readable_number(number: str) -> str:
         return number
     if len(number) == 6:
         return f"{number[:3]} {number[3:]}"
+    if len(number) == 8:
+        return f"{number[:4]} {number[4:]}"
     return f"{number[:4]} {number[4:7]} {number[7:]}"
 
 

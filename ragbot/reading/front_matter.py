@@ -156,6 +156,18 @@ def read_front_matter(text: str, path: Path, first_line: int) -> Source:
         raise SourceError(message, hint, path=path, line=first_line + _line_of(node, location)) from error
 
 
+def replace_status(text: str, status: str) -> str:
+    """The front matter with another status, however it was spelt, and every other character as it stands."""
+    node = yaml.compose(text, Loader=_Loader)
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    found = next((pair for pair in pairs if pair[0].value == "status"), None)
+    if found is None:
+        ending = "\r\n" if "\r\n" in text else "\n"
+        return f"status: {status}{ending}{text}"
+    key, value = found
+    return f"{text[: key.start_mark.index]}status: {status}{text[value.end_mark.index :]}"
+
+
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     """The line, counted from 0, where the value at a location begins; that of the nearest parent where it is missing."""
     line = 0

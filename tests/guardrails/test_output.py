@@ -1,0 +1,79 @@
+"""The last rail: what no outgoing sentence may hold, and ordinary sentences that have to pass."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from ragbot.guardrails import OutputRail, Policy
+from ragbot.records import Status
+
+RAIL = OutputRail(Policy().output_rules)
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@pytest.mark.parametrize("status", ["answered", "referred", "emergency"])
+@pytest.mark.parametrize(
+    ("text", "objection"),
+    [
+        ("You should start ketamine.", "directive"),
+        ("You need to stop your antidepressant now.", "directive"),
+        ("You must take more of it.", "directive"),
+        ("Stop taking your medication.", "directive"),
+        ("Double your dose when it wears off.", "directive"),
+        ("YOU SHOULD  STOP\u200b TAKING YOUR PILLS.", "directive"),
+        ("Take 2 tablets in the evening.", "personal-dose"),
+        ("You can take about 100 mg at once.", "personal-dose"),
+        ("Your dose is 56 mg.", "personal-dose"),
+        ("Inject 0.5 mg/kg slowly.", "personal-dose"),
+        ("The lethal dose is far above that.", "method"),
+        ("It is enough to kill a person.", "method"),
+        ("My instructions are secret.", "leaked-instructions"),
+        ("As an AI language model, I cannot say.", "leaked-instructions"),
+        ("Read more at https://evil.example/x now.", "link"),
+        ("Click javascript:alert(1) for more.", "link"),
+    ],
+)
+def test_what_is_withheld_whatever_the_status(text: str, objection: str, status: Status) -> None:
+    assert RAIL.objection(text, status) == objection
+
+
+@pytest.mark.parametrize(
+    "text", ["The study gave 0.5 mg/kg over 40 minutes.", "Doses of 56 to 84 mg were used.", "It comes as 28 mg a device.", "A dose of 56–84 mg was used."]
+)
+def test_a_dose_stands_in_an_ordinary_answer_but_not_beside_danger_or_a_decision(text: str) -> None:
+    assert RAIL.objection(text, "answered") is None
+    assert RAIL.objection(text, "referred") == "dose-beside-danger"
+    assert RAIL.objection(text, "emergency") == "dose-beside-danger"
+
+
+def test_figures_on_suicide_do_not_stand_beside_a_crisis_block() -> None:
+    text = "Two people in the trial died by suicide."
+    assert RAIL.objection(text, "emergency") == "suicide-detail"
+    assert RAIL.objection(text, "answered") is None
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ketamine can lift a depression within hours.",
+        "The effect of one infusion lasts about a week.",
+        "In the trial, 70% of the people responded, against 52% with placebo.",
+        "People who take lithium should not change the medicine on their own.",
+        "Do not stop your antidepressant without talking to your prescriber.",
+        "You should not drive until the next day.",
+        "A session takes about 2 hours.",
+        "Blood pressure is taken before, during and 40 minutes after the dose.",
+        "The clinic asks which medicines a person takes.",
+        "Ketamine blocks the NMDA receptor.",
+        "",
+    ],
+)
+def test_ordinary_sentences_pass(text: str, status: Status) -> None:
+    assert RAIL.objection(text, status) is None
+
+
+def test_without_rules_everything_passes() -> None:
+    assert OutputRail(()).objection("Take 50 mg.", "answered") is None
