@@ -17,7 +17,7 @@ import numpy as np
 
 from ragbot import generations
 from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError, StoreError
-from ragbot.models import Embedder, Vectors
+from ragbot.models import Embedder, TokenVectors, Vectors
 from ragbot.records import Chunk, Document
 from ragbot.store import Content, Generation, Manifest, write_generation
 
@@ -66,24 +66,31 @@ def update_index(
         if previous is not None and previous.manifest == manifest:
             return IndexReport(previous.name, False, len(documents), len(chunks), 0, len(chunks))
         folder = generations.begin_generation(index)
-        known = _known_vectors(previous, manifest)
+        known, known_tokens = _known_vectors(previous, manifest)
         texts = [chunk.embedded for chunk in chunks]
         sentences = [sentence.text for chunk in chunks for sentence in chunk.sentences]
-        fresh = [text for text in dict.fromkeys([*texts, *sentences]) if text not in known]
-        done = 0
+        labels = [chunk.label for chunk in chunks]
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        needed = [*(text for text in sentences if text not in known), *(text for text in labels if text not in known_tokens)]
+        fresh_pieces = list(dict.fromkeys(needed))
+        total, done = len(fresh) + len(fresh_pieces), 0
 
         def report(count: int) -> None:
             nonlocal done
             done += count
-            progress("embedding", done, len(fresh))
+            progress("embedding", done, total)
 
-        progress("embedding", 0, len(fresh))
+        progress("embedding", 0, total)
         known |= dict(zip(fresh, embedder.encode(fresh, progress=report), strict=True))
+        vectors, tokens = embedder.encode_with_tokens(fresh_pieces, progress=report)
+        known |= dict(zip(fresh_pieces, vectors, strict=True))
+        known_tokens |= {text: made.vectors for text, made in zip(fresh_pieces, tokens, strict=True)}
         progress("training the guardrails", 0, 1)
         guard = train_guard(previous.guard if previous is not None and previous.manifest.embedder == manifest.embedder else {})
         progress("training the guardrails", 1, 1)
         progress("writing", 0, 2)
-        content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), guard)
+        pieces = [known_tokens[text] for text in (*sentences, *labels)]
+        content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), pieces, guard)
         try:
             write_generation(folder, manifest, content)
             progress("writing", 1, 2)
@@ -109,13 +116,23 @@ def _previous(index: Path) -> Generation | None:
     return generation
 
 
-def _known_vectors(previous: Generation | None, manifest: Manifest) -> dict[str, Vectors]:
-    """The vectors of the previous generation by the words they stand for; none where another model made them."""
+def _known_vectors(previous: Generation | None, manifest: Manifest) -> tuple[dict[str, Vectors], dict[str, TokenVectors]]:
+    """The vectors of the previous generation, and those of its word pieces, by the words they stand for.
+
+    None where another model made them.
+    """
     if previous is None or previous.manifest.embedder != manifest.embedder:
-        return {}
-    known = {chunk.embedded: vector for chunk, vector in zip(previous.chunks, previous.chunk_vectors, strict=True)}
-    sentences = (sentence.text for chunk in previous.chunks for sentence in chunk.sentences)
-    return known | dict(zip(sentences, previous.sentence_vectors, strict=True))
+        return {}, {}
+    known: dict[str, Vectors] = {}
+    tokens: dict[str, TokenVectors] = {}
+    for row, chunk in enumerate(previous.chunks):
+        known[chunk.embedded] = previous.chunk_vectors[row]
+        pieces, label = previous.tokens_of(chunk)
+        # A label is looked up by its pieces alone, so a sentence of the same words still has its own vector.
+        tokens.setdefault(chunk.label, label)
+        for sentence, vector, one in zip(chunk.sentences, previous.vectors_of(chunk), pieces, strict=True):
+            known[sentence.text], tokens[sentence.text] = vector, one
+    return known, tokens
 
 
 def _stack(known: Mapping[str, Vectors], texts: Sequence[str]) -> Vectors:

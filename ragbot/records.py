@@ -147,7 +147,12 @@ class Chunk:
     @property
     def embedded(self) -> str:
         """The words below their title and heading: a paragraph seldom repeats what it is about."""
-        return f"{self.title}. {self.heading}\n{self.plain}"
+        return f"{self.label}\n{self.plain}"
+
+    @property
+    def label(self) -> str:
+        """What the words are about: title and heading."""
+        return f"{self.title}. {self.heading}"
 
     @property
     def digest(self) -> str:

@@ -7,6 +7,7 @@
     gen-000007/chroma/           the chunks' vectors, searched by Chroma (HNSW, cosine)
     gen-000007/chunks.npy        the same vectors, to verify by query and to reuse what did not change
     gen-000007/sentences.npy     the sentences' vectors, made here and not at question time
+    gen-000007/tokens.npy        the vectors of the word pieces of sentences and of the chunks' labels (title and heading)
     gen-000007/guard.npz         the trained guardrail classifier
 """
 
@@ -25,10 +26,10 @@ from langchain_core.embeddings import Embeddings
 from pydantic import TypeAdapter, ValidationError
 
 from ragbot.errors import IndexBrokenError, IndexMismatchError
-from ragbot.models import Vectors
+from ragbot.models import TokenVectors, Vectors
 from ragbot.records import Chunk, Document
 
-FORMAT = 1
+FORMAT = 2
 COLLECTION = "chunks"
 BATCH = 2000
 VERIFIED_CHUNKS = 200
@@ -47,12 +48,16 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The articles of a generation and their vectors: a row a chunk and a row a sentence, in the chunks' order."""
+    """The articles of a generation and their vectors: a row a chunk and a row a sentence, in the chunks' order.
+
+    ``tokens`` holds the word pieces of every sentence, then of every chunk's label, one array a text.
+    """
 
     documents: tuple[Document, ...]
     chunks: tuple[Chunk, ...]
     chunk_vectors: Vectors
     sentence_vectors: Vectors
+    tokens: Sequence[TokenVectors] = ()
     guard: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,6 +98,8 @@ def write_generation(folder: Path, manifest: Manifest, content: Content) -> None
     (folder / "library.json").write_bytes(library)
     np.save(folder / "chunks.npy", content.chunk_vectors)
     np.save(folder / "sentences.npy", content.sentence_vectors)
+    np.save(folder / "tokens.npy", np.concatenate(content.tokens) if content.tokens else np.zeros((0, 0), dtype=np.float16))
+    np.save(folder / "token-counts.npy", np.array([len(one) for one in content.tokens], dtype=np.int32))
     if content.guard:
         np.savez(folder / "guard.npz", **content.guard)
     store = _chroma(folder / "chroma", _Precomputed(content.chunk_vectors), create=True)
@@ -143,6 +150,9 @@ class Generation:
             documents, chunks = _LIBRARY.validate_json((folder / "library.json").read_bytes())
             self.chunk_vectors: Vectors = np.load(folder / "chunks.npy")
             self.sentence_vectors: Vectors = np.load(folder / "sentences.npy")
+            # Mapped, not read: a question looks at the pieces of a few passages.
+            self._tokens: TokenVectors = np.load(folder / "tokens.npy", mmap_mode="r")
+            token_counts = np.load(folder / "token-counts.npy")
             self.guard: dict[str, Any] = dict(np.load(folder / "guard.npz")) if (folder / "guard.npz").exists() else {}
         except (OSError, ValueError, ValidationError, EOFError) as error:
             raise _broken(folder, "its files cannot be read") from error
@@ -152,6 +162,9 @@ class Generation:
         self.first_sentence = [0, *np.cumsum(counts).tolist()]
         if len(self.chunk_vectors) != len(chunks) or len(self.sentence_vectors) != self.first_sentence[-1]:
             raise _broken(folder, "vectors and texts do not match")
+        self._first_token = [0, *np.cumsum(token_counts).tolist()]
+        if len(token_counts) != self.first_sentence[-1] + len(chunks) or len(self._tokens) != self._first_token[-1]:
+            raise _broken(folder, "word pieces and texts do not match")
         self.rows = {chunk.id: row for row, chunk in enumerate(chunks)}
 
     @cached_property
@@ -178,6 +191,15 @@ class Generation:
         """The vectors of a chunk's sentences, a row each."""
         row = self.rows[chunk.id]
         return self.sentence_vectors[self.first_sentence[row] : self.first_sentence[row + 1]]
+
+    def tokens_of(self, chunk: Chunk) -> tuple[list[TokenVectors], TokenVectors]:
+        """The word pieces of a chunk's sentences, an array each, and of its label."""
+        row = self.rows[chunk.id]
+        sentences = [self._tokens_at(place) for place in range(self.first_sentence[row], self.first_sentence[row + 1])]
+        return sentences, self._tokens_at(self.first_sentence[-1] + row)
+
+    def _tokens_at(self, place: int) -> TokenVectors:
+        return np.asarray(self._tokens[self._first_token[place] : self._first_token[place + 1]])
 
     def verify(self, sample: int = VERIFIED_CHUNKS) -> None:
         """Asks for chunks by their own vectors; a count would say that all is well where nothing can be found.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -11,18 +13,40 @@ import numpy as np
 from ragbot.answering.relevance import FEATURE_NAMES
 from ragbot.models import Vectors
 
-GATE_NAMES = ("cosine", "overlap", "context_overlap", "passage_cosine", "score", "margin", "missing", "hardest")
+GATE_NAMES = (
+    "cosine", "cosine3", "gap", "aligned", "weakest", "passage_aligned", "passage_weakest", "together",
+    "overlap", "context_overlap", "passage_cosine", "score", "margin", "missing", "hardest",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a feature adds to the gate's sum: straight lines between knots, level beyond the first and the last."""
+
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __call__(self, feature: float) -> float:
+        return float(np.interp(feature, self.knots, self.values))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """See thresholds.toml for what each figure was chosen by."""
+    """See thresholds.toml for what each figure was chosen by.
+
+    The gate is an additive model (Hastie and Tibshirani, 1986): a logistic function of a sum of curves, one a feature.
+    """
 
     relevance_weights: Vectors
     relevance_bias: float
-    gate_weights: Vectors
+    gate_curves: Mapping[str, Curve]
     gate_bias: float
     gate_threshold: float
+
+    def gate_probability(self, features: Mapping[str, float]) -> float:
+        """The probability that a question is answered, 0 to 1, from the features named in ``GATE_NAMES``."""
+        total = self.gate_bias + sum(curve(features[name]) for name, curve in self.gate_curves.items())
+        return 1.0 / (1.0 + math.exp(-total))
 
 
 def load_calibration() -> Calibration:
@@ -32,7 +56,7 @@ def load_calibration() -> Calibration:
     return Calibration(
         np.array([relevance["weights"][name] for name in FEATURE_NAMES], dtype=np.float32),
         float(relevance["bias"]),
-        np.array([gate["weights"][name] for name in GATE_NAMES], dtype=np.float32),
+        {name: Curve(tuple(gate["curves"][name]["knots"]), tuple(gate["curves"][name]["values"])) for name in GATE_NAMES},
         float(gate["bias"]),
         float(gate["threshold"]),
     )

@@ -59,9 +59,11 @@ class ExtractiveAnswerer:
         return rate_sentences(
             question,
             vector,
+            self._embedder.question_tokens([question])[0],
             passages,
             [self._generation.vectors_of(passage.chunk) for passage in passages],
             [self._generation.chunk_vectors[self._generation.rows[passage.chunk.id]] for passage in passages],
+            [self._generation.tokens_of(passage.chunk) for passage in passages],
             self.rarity,
             self._calibration.relevance_weights,
             self._calibration.relevance_bias,
@@ -70,9 +72,7 @@ class ExtractiveAnswerer:
     def gate(self, question: str, candidates: Sequence[Candidate]) -> Gate:
         """How likely it is that the candidates answer the question, 0 to 1."""
         features = gate_features(question, candidates, self.rarity, self._embedder.is_everyday)
-        values = np.array([features[name] for name in GATE_NAMES], dtype=np.float32)
-        total = float(values @ self._calibration.gate_weights) + self._calibration.gate_bias
-        return Gate(float(1.0 / (1.0 + np.exp(-total))) if candidates else 0.0, features)
+        return Gate(self._calibration.gate_probability(features) if candidates else 0.0, features)
 
     def answers(self, gate: Gate) -> bool:
         """Whether the gate lets an answer through."""
@@ -107,10 +107,13 @@ class ExtractiveAnswerer:
 def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity, is_everyday: Callable[[str], bool]) -> dict[str, float]:
     """What tells whether a question is answered, each 0 to 1.
 
-    ``cosine``, ``overlap``, ``context_overlap``, ``passage_cosine``: the best of each over the best sentences. ``score``: the
-    best sentence's. ``margin``: what its score is above that of the tenth. ``missing``: the share of the question's weight that
-    the best passages do not hold; ``hardest``: the heaviest single word among it. A word weighs by its rarity in the library;
-    one that the library does not know weighs most where it is no everyday word either, as names of drugs and illnesses are.
+    ``overlap``, ``context_overlap``, ``passage_cosine``: the best of each over the best sentences; ``cosine``, ``aligned``,
+    ``weakest``, ``passage_aligned``, ``passage_weakest``: over all of them. ``cosine3``: the mean of the three best cosines;
+    ``gap``: what the best is above the middle one. ``together``: the best sum of a sentence's cosine and ``weakest``, halved.
+    ``score``: the best sentence's; ``margin``: what it is above that of the tenth. ``missing``: the share of the question's weight
+    that the best passages do not hold; ``hardest``: the heaviest single word among it. A word weighs by its rarity in the
+    library; one that the library does not know weighs most where it is no everyday word either, as names of drugs and illnesses
+    are.
     """
     best = candidates[:BEST_SENTENCES]
     held = {term for candidate in best for term in terms_of(candidate.passage.chunk.embedded)}
@@ -121,14 +124,22 @@ def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity
     missing = {term: weight for term, weight in weights.items() if term not in held}
     total = sum(weights.values())
 
-    def highest(name: str) -> float:
-        return max((getattr(candidate.features, name) for candidate in best), default=0.0)
+    def highest(name: str, among: Sequence[Candidate] = candidates) -> float:
+        return max((getattr(candidate.features, name) for candidate in among), default=0.0)
 
+    cosines = sorted((candidate.features.cosine for candidate in candidates), reverse=True) or [0.0]
     return {
-        "cosine": highest("cosine"),
-        "overlap": highest("overlap"),
-        "context_overlap": highest("context_overlap"),
-        "passage_cosine": highest("passage_cosine"),
+        "cosine": cosines[0],
+        "cosine3": sum(cosines[:3]) / len(cosines[:3]),
+        "gap": cosines[0] - cosines[len(cosines) // 2],
+        "aligned": highest("aligned"),
+        "weakest": highest("weakest"),
+        "passage_aligned": highest("passage_aligned"),
+        "passage_weakest": highest("passage_weakest"),
+        "together": max((candidate.features.cosine + candidate.features.weakest for candidate in candidates), default=0.0) / 2,
+        "overlap": highest("overlap", best),
+        "context_overlap": highest("context_overlap", best),
+        "passage_cosine": highest("passage_cosine", best),
         "score": best[0].score if best else 0.0,
         "margin": best[0].score - candidates[min(9, len(candidates) - 1)].score if best else 0.0,
         "missing": sum(missing.values()) / total if total else 1.0,

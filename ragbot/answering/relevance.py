@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ragbot.models import Vectors
+from ragbot.alignment import align, telling, weakest
+from ragbot.models import Tokens, TokenVectors, Vectors
 from ragbot.records import Passage, Sentence
 from ragbot.terms import Rarity, terms_of, words_of
 
@@ -54,7 +55,9 @@ class Features:
     ``cosine``: question and sentence. ``passage_cosine``: question and the sentence's passage. ``overlap``: share of the
     question's rarity that the sentence's words hold. ``context_overlap``: the same with heading and title. ``rank``:
     1 / rank of the passage. ``kind``: whether it holds the kind of figure asked for (0.5 where none is asked).
-    ``heading_overlap``: the share that the passage's heading holds.
+    ``heading_overlap``: the share that the passage's heading holds. ``aligned``: how well the question's telling word pieces are
+    met by those of the sentence, its heading and its title, on average; ``weakest``: how well the worst-met of them are.
+    ``passage_aligned``, ``passage_weakest``: the same with the whole passage, ``passage_weakest`` over all pieces of the question.
     """
 
     cosine: float
@@ -64,6 +67,10 @@ class Features:
     heading_overlap: float
     rank: float
     kind: float
+    aligned: float
+    weakest: float
+    passage_aligned: float
+    passage_weakest: float
 
     def as_array(self) -> Vectors:
         return np.array([getattr(self, field.name) for field in fields(self)], dtype=np.float32)
@@ -94,9 +101,11 @@ class Candidate:
 def rate_sentences(
     question: str,
     question_vector: Vectors,
+    question_tokens: Tokens,
     passages: Sequence[Passage],
     vectors: Sequence[Vectors],
     passage_vectors: Sequence[Vectors],
+    tokens: Sequence[tuple[Sequence[TokenVectors], TokenVectors]],
     rarity: Rarity,
     weights: Vectors,
     bias: float,
@@ -106,16 +115,22 @@ def rate_sentences(
     Args:
         vectors: for each passage the vectors of its sentences.
         passage_vectors: the vector of each passage.
+        tokens: for each passage the word pieces of its sentences, and those of its title and heading.
         weights: one for each of ``FEATURE_NAMES``; the score is the logistic function of the weighted sum.
     """
     asked = terms_of(question)
     kinds = asked_kinds(question)
     candidates: list[Candidate] = []
-    for rank, (passage, rows, whole) in enumerate(zip(passages, vectors, passage_vectors, strict=True), start=1):
+    said = telling(question_tokens)
+    for rank, (passage, rows, whole, (pieces, label)) in enumerate(zip(passages, vectors, passage_vectors, tokens, strict=True), start=1):
         heading = terms_of(passage.chunk.heading)
         context = heading + terms_of(passage.chunk.title)
         heading_overlap = overlap(asked, heading, rarity)
         passage_cosine = float(whole @ question_vector)
+        met_by_label = align(question_tokens.vectors, [label])
+        met = [np.maximum(align(question_tokens.vectors, [one]), met_by_label) for one in pieces]
+        met_by_passage = np.max(np.stack(met), axis=0)
+        passage_aligned, passage_weakest = float(met_by_passage[said].mean()), weakest(met_by_passage)
         for position, (sentence, vector) in enumerate(zip(passage.chunk.sentences, rows, strict=True)):
             terms = terms_of(sentence.text)
             features = Features(
@@ -126,6 +141,10 @@ def rate_sentences(
                 heading_overlap=heading_overlap,
                 rank=1.0 / rank,
                 kind=0.5 if not kinds else float(any(holds_kind(sentence.text, kind) for kind in kinds)),
+                aligned=float(met[position][said].mean()),
+                weakest=weakest(met[position][said]),
+                passage_aligned=passage_aligned,
+                passage_weakest=passage_weakest,
             )
             score = float(1.0 / (1.0 + np.exp(-(features.as_array() @ weights + bias))))
             candidates.append(Candidate(passage, sentence, position, features, vector, score))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ragbot.chunking import split_document
 from ragbot.errors import StoreError
-from ragbot.models import Embedder, Vectors
+from ragbot.models import Embedder, TokenVectors, Vectors
 from ragbot.records import Chunk, Document, Source
 from ragbot.store import Generation
 
@@ -33,7 +33,9 @@ def nothing(_done: int, _total: int) -> None:
 class MemoryGeneration(Generation):
     """A generation of the index that never was on a disk; ``search`` looks at every chunk."""
 
-    def __init__(self, documents: Sequence[Document], chunks: Sequence[Chunk], chunk_vectors: Vectors, sentence_vectors: Vectors) -> None:
+    def __init__(
+        self, documents: Sequence[Document], chunks: Sequence[Chunk], chunk_vectors: Vectors, sentence_vectors: Vectors, embedder: Embedder
+    ) -> None:
         # Generation's own __init__ reads a folder; everything else it does is inherited.
         self.name = "memory"
         self.guard = {}
@@ -43,6 +45,12 @@ class MemoryGeneration(Generation):
         self.sentence_vectors = sentence_vectors
         self.first_sentence = [0, *np.cumsum([len(chunk.sentences) for chunk in chunks]).tolist()]
         self.rows = {chunk.id: row for row, chunk in enumerate(chunks)}
+        self._embedder = embedder
+
+    def tokens_of(self, chunk: Chunk) -> tuple[list[TokenVectors], TokenVectors]:
+        """The word pieces of a chunk's sentences and of its label, made when they are asked for: only few passages are weighed."""
+        _, tokens = self._embedder.encode_with_tokens([*(sentence.text for sentence in chunk.sentences), chunk.label])
+        return [one.vectors for one in tokens[:-1]], tokens[-1].vectors
 
     def search(self, vector: Vectors, count: int) -> list[tuple[Chunk, float]]:
         """The ``count`` chunks nearest to a unit vector with their cosine, best first."""
@@ -142,11 +150,13 @@ def split_documents(documents: Sequence[Document], progress: Progress = nothing)
     return chunks
 
 
-def make_generation(documents: Sequence[Document], chunks: Sequence[Chunk], vectors: Mapping[str, Vectors]) -> MemoryGeneration:
+def make_generation(
+    documents: Sequence[Document], chunks: Sequence[Chunk], vectors: Mapping[str, Vectors], embedder: Embedder
+) -> MemoryGeneration:
     """The library of these documents; ``vectors`` holds one for each of ``embedded_texts``."""
     if not chunks:
         empty = np.zeros((0, 0), dtype=np.float32)
-        return MemoryGeneration(documents, (), empty, empty)
+        return MemoryGeneration(documents, (), empty, empty, embedder)
     whole = np.stack([vectors[chunk.embedded] for chunk in chunks])
     single = np.stack([vectors[sentence.text] for chunk in chunks for sentence in chunk.sentences])
-    return MemoryGeneration(documents, chunks, whole, single)
+    return MemoryGeneration(documents, chunks, whole, single, embedder)

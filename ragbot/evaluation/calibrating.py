@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ragbot import generations
-from ragbot.answering.calibration import GATE_NAMES, load_calibration
+from ragbot.answering.calibration import Curve, load_calibration
 from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.answering.relevance import FEATURE_NAMES, Candidate
 from ragbot.errors import DatasetError
@@ -30,7 +30,7 @@ from ragbot.evaluation.fitting import (
     choose_gate,
     choose_relevance,
     choose_threshold,
-    fit_logistic,
+    fit_curves,
     fit_relevance,
     gate_rows,
     has_answer,
@@ -56,7 +56,7 @@ class CalibrationResult:
     relevance_weights: Mapping[str, float]
     relevance_bias: float
     relevance: RelevanceChoice
-    gate_weights: Mapping[str, float]
+    gate_curves: Mapping[str, Curve]
     gate_bias: float
     gate_c: float
     gate_auroc: float
@@ -102,10 +102,14 @@ class CalibrationResult:
             "[gate]",
             f"bias = {self.gate_bias:.4f}",
             f"threshold = {self.chosen.threshold:.4f}",
-            "[gate.weights]",
-            *(f"{name} = {value:.4f}" for name, value in self.gate_weights.items()),
+            *(line for name, curve in self.gate_curves.items() for line in _curve_lines(name, curve)),
         ]
         return "\n".join(lines) + "\n"
+
+
+def _curve_lines(name: str, curve: Curve) -> tuple[str, ...]:
+    knots, values = (", ".join(f"{value:.4f}" for value in row) for row in (curve.knots, curve.values))
+    return f"[gate.curves.{name}]", f"knots = [{knots}]", f"values = [{values}]"
 
 
 def calibrate(path: Path | Sequence[Path], settings: Settings) -> CalibrationResult:
@@ -136,15 +140,16 @@ def calibrate(path: Path | Sequence[Path], settings: Settings) -> CalibrationRes
     answerable = np.array([trial.answerable for trial in trials])
     chosen, rule = choose_threshold(probabilities, answerable)
     relevance = fit_relevance(trials, choice.c, kept)
-    gate = fit_logistic(gate_rows([trial.wordings[0] for trial in trials], relevance, answerer), answerable.astype(np.float64), gate_c)
+    rows = gate_rows([trial.wordings[0] for trial in trials], relevance, answerer)
+    gate_curves, gate_bias = fit_curves(rows, answerable.astype(np.float64), gate_c)
     from sklearn.metrics import roc_auc_score
 
     return CalibrationResult(
         relevance_weights=dict(zip(FEATURE_NAMES, relevance[0].tolist(), strict=True)),
         relevance_bias=relevance[1],
         relevance=choice,
-        gate_weights=dict(zip(GATE_NAMES, gate[0].tolist(), strict=True)),
-        gate_bias=gate[1],
+        gate_curves=gate_curves,
+        gate_bias=gate_bias,
         gate_c=gate_c,
         gate_auroc=float(roc_auc_score(answerable, probabilities)),
         chosen=chosen,

@@ -48,7 +48,7 @@ def _search_corpus(one: EvaluationSet, bench: Bench, progress: Progress) -> Sear
     documents = [make_document(document.id, document.text or "", document.title or "", document.url or "") for document in one.corpus]
     chunks = split_documents(documents, lambda done, total: progress("splitting", done, total))
     vectors = bench.cache.encode(embedded_texts(chunks), lambda done, total: progress("embedding", done, total))
-    generation = make_generation(documents, chunks, vectors)
+    generation = make_generation(documents, chunks, vectors, bench.embedder)
     retriever, rephraser = bench.retriever(generation), bench.rephraser(generation)
     return lambda text: retriever.retrieve(rephraser.rephrase(text), PASSAGES)
 

@@ -52,7 +52,7 @@ def run_answerability(one: EvaluationSet, bench: Bench, progress: Progress) -> I
 
 
 def _weigh_passages(split: _SplitItem, vectors: dict[str, Vectors], bench: Bench) -> AnswerabilityOutcome:
-    generation = make_generation(split.documents, split.chunks, vectors)
+    generation = make_generation(split.documents, split.chunks, vectors, bench.embedder)
     answerer = ExtractiveAnswerer(generation, bench.embedder)
     asked = bench.rephraser(generation).rephrase(split.item.question)
     candidates = answerer.rate(asked, bench.retriever(generation).retrieve(asked, bench.settings.passages))

@@ -1,28 +1,32 @@
-"""question → passages: by meaning, by the best sentence, by words, fused by reciprocal rank.
+"""question → passages: by meaning, by the best sentence, by words; fused; then once more with what the first ones speak of.
 
 ``Retriever.as_langchain()`` is a LangChain ``BaseRetriever`` of the same search.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangchainDocument
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
-from ragbot.models import Embedder
+from ragbot.models import Embedder, Vectors
 from ragbot.records import Passage
-from ragbot.retrieving.dense import rank_by_sentence, rank_chunks
+from ragbot.retrieving.dense import rank_chunks, score_by_sentence
+from ragbot.retrieving.feedback import PASSAGES, as_weights, widen_vector, widen_words
 from ragbot.retrieving.fusion import fuse
 from ragbot.retrieving.lexical import LexicalIndex
 from ragbot.retrieving.reranking import Reranker
 from ragbot.store import Generation
+from ragbot.terms import terms_of
 
 __all__ = ["LangchainRetriever", "LexicalIndex", "Reranker", "Retriever", "fuse"]
 
-# How deep each ranking is read before they are fused.
+# How many passages each way finds before they are fused.
 DEPTH = 40
 
 
@@ -40,25 +44,44 @@ class Retriever:
         if not self._generation.chunks or not question.strip():
             return []
         vector = self._embedder.encode_questions([question])[0]
+        terms = terms_of(question)
         depth = max(DEPTH, count)
-        fused = fuse(
-            {
-                "dense": rank_chunks(self._generation, vector, depth),
-                "sentence": rank_by_sentence(self._generation, vector, depth),
-                "lexical": self._lexical.rank_chunks(question, depth),
-            }
-        )
+        nearest = score_by_sentence(self._generation, vector)
+        rows, scores, _ = self._rank(vector, nearest, as_weights(terms), depth)
+        # The second look takes in what the first passages found speak of.
+        first = rows[:PASSAGES]
+        wider = widen_vector(vector, self._generation.chunk_vectors[first])
+        words = widen_words(terms, [self._lexical.words[row] for row in first], scores[:PASSAGES], self._lexical.rarity)
+        rows, scores, finders = self._rank(wider, nearest, words, depth)
         passages = []
-        for row, score, finders in fused[: depth if self._reranker else count]:
+        for row, score in list(zip(rows, scores.tolist(), strict=True))[: depth if self._reranker else count]:
             chunk = self._generation.chunks[row]
-            passages.append(Passage(chunk, self._generation.documents[chunk.source_id].source, score, finders))
+            found_by = tuple(name for name, found in finders.items() if row in found)
+            passages.append(Passage(chunk, self._generation.documents[chunk.source_id].source, score, found_by))
         if self._reranker is not None:
             passages = self._reranker.rerank(question, passages)[:count]
         return passages
 
+    def _rank(self, vector: Vectors, nearest: Vectors, words: Mapping[str, float], depth: int) -> tuple[list[int], Vectors, dict[str, set[int]]]:
+        """Rows that any of the three ways found, best first, with their fused scores, and which way found which."""
+        lexical = self._lexical.score_chunks(words)
+        finders = {
+            "dense": set(rank_chunks(self._generation, vector, depth)),
+            "sentence": set(_best(nearest, depth)),
+            "lexical": {row for row in _best(lexical, depth) if lexical[row] > 0},
+        }
+        rows = np.array(sorted(set().union(*finders.values())), dtype=np.intp)
+        scores = fuse(self._generation.chunk_vectors[rows] @ vector, nearest[rows], lexical[rows], float(lexical.max()))
+        order = np.argsort(-scores, kind="stable")
+        return rows[order].tolist(), scores[order], finders
+
     def as_langchain(self, count: int = 8) -> LangchainRetriever:
         """The same search as LangChain knows it."""
         return LangchainRetriever(retriever=self, count=count)
+
+
+def _best(scores: Vectors, count: int) -> list[int]:
+    return [int(row) for row in np.argsort(-scores, kind="stable")[:count]]
 
 
 class LangchainRetriever(BaseRetriever):

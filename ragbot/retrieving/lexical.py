@@ -1,14 +1,15 @@
-"""A question's words → rows of chunks by BM25. The only file that knows bm25s."""
+"""A question's words → BM25 scores of chunks. The only file that knows bm25s."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import bm25s
 import numpy as np
 
+from ragbot.models import Vectors
 from ragbot.records import Chunk
-from ragbot.terms import terms_of
+from ragbot.terms import Rarity, terms_of
 
 # Title and heading say what a passage is about in a few words, so their words count more than those of the text.
 TITLE_WEIGHT = 1
@@ -28,15 +29,15 @@ class LexicalIndex:
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         corpus = [weighted_terms(chunk) for chunk in chunks]
+        self.words = [terms_of(chunk.plain) for chunk in chunks]
+        self.rarity = Rarity(self.words)
         self._bm25 = bm25s.BM25(k1=K1, b=B) if any(corpus) else None
         if self._bm25 is not None:
             self._bm25.index(corpus, show_progress=False)
 
-    def rank_chunks(self, question: str, count: int) -> list[int]:
-        """Rows of the chunks that share telling words with the question, best first; none where none is shared."""
-        terms = terms_of(question)
-        if self._bm25 is None or not terms:
-            return []
-        scores = self._bm25.get_scores(terms)
-        order = np.argsort(-scores, kind="stable")[:count]
-        return [int(row) for row in order if scores[row] > 0]
+    def score_chunks(self, weights: Mapping[str, float]) -> Vectors:
+        """The BM25 score of every chunk for weighted terms, in the chunks' order."""
+        scores: Vectors = np.zeros(len(self.words), dtype=np.float32)
+        for term, weight in weights.items() if self._bm25 is not None else ():
+            scores += weight * self._bm25.get_scores([term])
+        return scores
