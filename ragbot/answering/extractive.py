@@ -17,10 +17,11 @@ from ragbot.terms import Rarity, terms_of, words_by_term, words_of
 
 MODEL = "extractive"
 MOST_STATEMENTS = 5
-# A further sentence has to be about as good as the first to be worth the reader's time …
-SHARE_OF_BEST = 0.55
+# A further sentence has to be worth the reader's time beside the first. On 382 questions, share of what is wanted and statements:
+# at 0.55 .889 in 2.3, at 0.3 .912 in 3.2, at 0.2 .920 in 3.8, at 0.1 .924 in 4.5 …
+SHARE_OF_BEST = 0.2
 # … the second less so, because one sentence alone seldom gives enough to go on.
-SHARE_OF_SECOND = 0.3
+SHARE_OF_SECOND = 0.1
 # Two sentences this close say the same thing.
 SAME_COSINE = 0.88
 SAME_WORDS = 0.75
