@@ -20,7 +20,6 @@ from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
 from ragbot.store import Manifest
 
-
 # A line that opens or closes the front matter.
 _RULE = re.compile(r"^-{3,}[ \t]*(?:\r\n|\r|\n|$)", re.MULTILINE)
 

@@ -17,12 +17,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ragbot.alignment import align, weakest
 from ragbot.models import Embedder
 from ragbot.records import Citation, Document, Draft, DraftStatement, Evidence, Passage, Statement
 from ragbot.terms import terms_of, words_of
 
-# Half word overlap, half cosine. Paraphrases of a quote score .75 to .95, sentences of another topic under .55.
-SUPPORT_THRESHOLD = 0.65
+# Claims of K-QA (185, MIT licence) that three physicians found supported score .60 on average, others .45; area under the curve .82.
+SUPPORT_THRESHOLD = 0.55
+# Terms help with names and add nothing else: the area on K-QA is .82 at 0, .81 at 0.15, .76 at 0.5.
+OVERLAP_WEIGHT = 0.1
 
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
@@ -104,27 +107,30 @@ class Verifier:
             if quote is None:
                 return Verdict(False, 0.0, f"its quote does not stand in {evidence.passage.chunk.source_id!r}")
             quotes.append(self._plain(evidence, quote))
-        return self.compare(statement.text, " ".join(quotes))
+        return self.compare(statement.text, *quotes)
 
-    def compare(self, text: str, quote: str) -> Verdict:
-        """Whether a text says no more than a quote."""
+    def compare(self, text: str, *quotes: str) -> Verdict:
+        """Whether a text says no more than its quotes do together."""
+        quote = " ".join(quotes)
         if _same_words(text, quote):
             return Verdict(True, 1.0)
         if missing := missing_numbers(text, quote):
             return Verdict(False, 0.0, f"{missing[0]!r} does not stand in its quote")
         if reason := turned_around(text, quote):
             return Verdict(False, 0.0, reason)
-        support = self.support(text, quote)
+        support = self.support(text, *quotes)
         if support < SUPPORT_THRESHOLD:
             return Verdict(False, support, f"its quote does not carry it (support {support:.2f})")
         return Verdict(True, support)
 
-    def support(self, text: str, quote: str) -> float:
-        """How well a quote carries a text, 0 to 1: the share of the text's terms in the quote and the cosine, half each."""
+    def support(self, text: str, *quotes: str) -> float:
+        """How well quotes carry a text, 0 to 1: how well the worst-met of its word pieces are met there (see ragbot.alignment),
+        and, a little, the share of its terms that they hold."""
         terms = set(terms_of(text))
-        shared = len(terms & set(terms_of(quote))) / len(terms) if terms else 0.0
-        one, other = self._embedder.encode_questions([text, quote])
-        return round(0.5 * shared + 0.5 * max(0.0, float(one @ other)), 4)
+        shared = len(terms & set(terms_of(" ".join(quotes)))) / len(terms) if terms else 0.0
+        said, *held = self._embedder.question_tokens([text, *quotes])
+        met = max(0.0, weakest(align(said.vectors, [one.vectors for one in held])))
+        return round(OVERLAP_WEIGHT * shared + (1 - OVERLAP_WEIGHT) * min(1.0, met), 4)
 
     def quote(self, evidence: Evidence) -> str | None:
         """The words of the article that evidence points to, or None where it points outside the passage or the article."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ragbot.answering.calibration import GATE_NAMES, Calibration, load_calibration
+from ragbot.answering.calibration import Calibration, load_calibration
 from ragbot.answering.cautions import covered_sentences
 from ragbot.answering.relevance import Candidate, rate_sentences
 from ragbot.models import Embedder

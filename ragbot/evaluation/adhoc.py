@@ -17,7 +17,7 @@ import numpy as np
 
 from ragbot.chunking import split_document
 from ragbot.errors import StoreError
-from ragbot.models import Embedder, TokenVectors, Vectors
+from ragbot.models import Embedder, Tokens, TokenVectors, Vectors
 from ragbot.records import Chunk, Document, Source
 from ragbot.store import Generation
 
@@ -104,26 +104,35 @@ class VectorCache:
 
 
 class PreparedEmbedder(Embedder):
-    """An embedder that was handed vectors in advance; whatever else is asked for, the other one makes.
+    """An embedder that was handed word pieces in advance; whatever else is asked for, the other one makes.
 
-    The verifier asks for its vectors two at a time; thousands of claims would take an hour that way.
+    The verifier asks for them a claim at a time; thousands of claims would take an hour that way.
     """
 
-    def __init__(self, embedder: Embedder, known: Mapping[str, Vectors]) -> None:
+    def __init__(self, embedder: Embedder, texts: Sequence[str], progress: Progress = nothing) -> None:
         # Embedder's own __init__ would look for the weights again.
         self._embedder = embedder
-        self._known = known
         self.folder = embedder.folder
         self.digest = embedder.digest
+        unique = list(dict.fromkeys(texts))
+        done = 0
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, len(unique))
+
+        self._known = dict(zip(unique, embedder.encode_with_tokens(unique, progress=report)[1], strict=True))
+
+    def question_tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        if all(text in self._known for text in texts):
+            return [self._known[text] for text in texts]
+        return self._embedder.question_tokens(texts)
 
     def encode(self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None) -> Vectors:
-        if texts and all(text in self._known for text in texts):
-            return np.stack([self._known[text] for text in texts])
         return self._embedder.encode(texts, progress=progress)
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
-        if texts and all(text in self._known for text in texts):
-            return np.stack([self._known[text] for text in texts])
         return self._embedder.encode_questions(texts)
 
     def is_everyday(self, word: str) -> bool:

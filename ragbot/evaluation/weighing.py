@@ -15,8 +15,8 @@ from ragbot.models import Vectors
 from ragbot.records import Chunk, Document
 from ragbot.verifying import Verifier
 
-# Two sentences are tried together only beside the best single ones; elsewhere the pair cannot win and would be embedded in vain.
-BEST_SINGLE_SENTENCES = 3
+# What a claim is compared with: the nearest sentences, each alone, with a neighbour, and together.
+BEST_SENTENCES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +62,32 @@ def _weigh_passages(split: _SplitItem, vectors: dict[str, Vectors], bench: Bench
 
 
 def run_grounding(one: EvaluationSet, bench: Bench, progress: Progress) -> Iterator[GroundingOutcome]:
-    """Asks the verifier whether one or two neighbouring sentences of the context carry the claim."""
+    """Asks the verifier whether a sentence of the context, two neighbouring ones or the three nearest together carry the claim."""
     contexts: list[tuple[GroundingItem, list[str]]] = []
     for item in one.items:
         assert isinstance(item, GroundingItem)
         contexts.append((item, context_sentences(item.context)))
     texts = [text for item, sentences in contexts for text in (item.claim, *sentences)]
-    known = bench.cache.encode(texts, lambda done, total: progress("embedding sentences", done, total))
-    singles = Verifier({}, PreparedEmbedder(bench.embedder, known))
-    pairs = [_neighbouring_pairs(item, sentences, singles) for item, sentences in contexts]
-    known |= bench.cache.encode([text for one_pairs in pairs for text in one_pairs], lambda done, total: progress("embedding pairs", done, total))
-    verifier = Verifier({}, PreparedEmbedder(bench.embedder, known))
-    for (item, sentences), beside in zip(contexts, pairs, strict=True):
+    verifier = Verifier({}, PreparedEmbedder(bench.embedder, texts, lambda done, total: progress("embedding", done, total)))
+    for item, sentences in contexts:
         try:
-            yield _weigh_context(item, [*sentences, *beside], verifier)
+            yield _weigh_context(item, sentences, verifier)
         except FAILURES as error:
             yield GroundingOutcome(item, error=explain_failure(error))
 
 
-def _neighbouring_pairs(item: GroundingItem, sentences: Sequence[str], verifier: Verifier) -> list[str]:
-    nearness = [verifier.support(item.claim, sentence) for sentence in sentences]
-    best = sorted(range(len(sentences)), key=lambda row: -nearness[row])[:BEST_SINGLE_SENTENCES]
-    starts = sorted({start for row in best for start in (row - 1, row) if 0 <= start < len(sentences) - 1})
-    return [f"{sentences[start]} {sentences[start + 1]}" for start in starts]
-
-
-def _weigh_context(item: GroundingItem, quotes: Sequence[str], verifier: Verifier) -> GroundingOutcome:
-    """The support of the best quote, and whether any quote passes: a contradiction forbids passing and leaves the support as it is."""
-    if not quotes:
+def _weigh_context(item: GroundingItem, sentences: Sequence[str], verifier: Verifier) -> GroundingOutcome:
+    """The support of the best quotes, and whether any pass: a contradiction forbids passing and leaves the support as it is."""
+    if not sentences:
         return GroundingOutcome(item, reason="the context holds no words")
-    verdicts = [(verifier.compare(item.claim, quote), quote) for quote in quotes]
-    weighed = [(verdict.passed, verifier.support(item.claim, quote), quote, verdict) for verdict, quote in verdicts]
-    passed, _, quote, verdict = max(weighed, key=lambda row: row[:2])
-    return GroundingOutcome(item, passed, max(row[1] for row in weighed), quote, verdict.reason)
+    nearness = [verifier.support(item.claim, sentence) for sentence in sentences]
+    best = sorted(range(len(sentences)), key=lambda row: -nearness[row])[:BEST_SENTENCES]
+    starts = sorted({start for row in best for start in (row - 1, row) if 0 <= start < len(sentences) - 1})
+    groups = [(row,) for row in best] + [(start, start + 1) for start in starts] + [tuple(sorted(best))]
+    quotes = [tuple(sentences[row] for row in group) for group in groups]
+    weighed = [(verifier.compare(item.claim, *quote), verifier.support(item.claim, *quote), quote) for quote in quotes]
+    verdict, _, quote = max(weighed, key=lambda row: (row[0].passed, row[1]))
+    return GroundingOutcome(item, verdict.passed, max(row[1] for row in weighed), " … ".join(quote), verdict.reason)
 
 
 def context_sentences(context: str) -> list[str]:

@@ -37,12 +37,12 @@ def widen_words(terms: Sequence[str], found: Sequence[Sequence[str]], scores: Ve
         found: the terms of each passage.
         scores: the fused score of each passage, best first.
     """
-    weights: Counter[str] = Counter()
+    weights: dict[str, float] = {}
     for words, score in zip(found, scores.tolist(), strict=True):
         closeness = float(np.exp((score - float(scores[0])) / SCORE_SCALE))
         for term, count in Counter(words).items():
-            weights[term] += closeness * count / len(words) * rarity(term)
-    best = dict(weights.most_common(WORDS))
+            weights[term] = weights.get(term, 0.0) + closeness * count / len(words) * rarity(term)
+    best = dict(sorted(weights.items(), key=lambda pair: -pair[1])[:WORDS])
     total = sum(best.values())
     widened = {term: (1 - WORD_WEIGHT) * weight / total for term, weight in best.items()} if total else {}
     for term in terms:

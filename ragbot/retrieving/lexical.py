@@ -38,6 +38,8 @@ class LexicalIndex:
     def score_chunks(self, weights: Mapping[str, float]) -> Vectors:
         """The BM25 score of every chunk for weighted terms, in the chunks' order."""
         scores: Vectors = np.zeros(len(self.words), dtype=np.float32)
-        for term, weight in weights.items() if self._bm25 is not None else ():
+        if self._bm25 is None:
+            return scores
+        for term, weight in weights.items():
             scores += weight * self._bm25.get_scores([term])
         return scores
