@@ -23,7 +23,12 @@ NGRAM_BUCKETS = 2**13
 # 2,748 examples of 2026-11-24, never on what is reported. Crisis recall where 5 % of harmless questions would be taken over:
 # embedding alone .91, with n-grams at 0.7 .957, at 1.5 .971, at 2.5 .972; accuracy over the eight labels .84, .875, .876, .865.
 NGRAM_WEIGHT = 1.5
-INVERSE_REGULARISATION = 8.0
+# Runs of one to three words beside them: on 960 calibration messages the accuracy went from .789 to .800, the area under the
+# curve of crisis on posts from .706 to .766, of injection from .919 to .922.
+WORD_RUNS = (1, 3)
+WORD_BUCKETS = 2**14
+WORD_WEIGHT = 1.0
+INVERSE_REGULARISATION = 5.0
 SEED = 20261124
 
 
@@ -45,7 +50,8 @@ def train(examples: Sequence[Example], embedder: Embedder, known: Mapping[str, A
         return {}
     texts = [example.text for example in examples]
     labels = [LABELS.index(example.label) for example in examples]
-    if known and list(known["texts"]) == texts and known["labels"].tolist() == labels:
+    same_shape = bool(known) and known["weights"].shape[1] - known["vectors"].shape[1] == NGRAM_BUCKETS + WORD_BUCKETS
+    if same_shape and list(known["texts"]) == texts and known["labels"].tolist() == labels:
         return dict(known)
     vectors = embedder.encode([_to_embed(text) for text in texts])
     weights, bias = fit(_features(texts, vectors), np.array(labels))
@@ -80,13 +86,19 @@ def _to_embed(text: str) -> str:
 def _features(texts: Sequence[str], vectors: Vectors) -> Any:
     from scipy.sparse import csr_matrix, hstack
 
-    return hstack([csr_matrix(vectors), NGRAM_WEIGHT * _hasher().transform([unmasked(text) for text in texts])], format="csr")
+    clean = [unmasked(text) for text in texts]
+    letters, words = _hashers()
+    return hstack([csr_matrix(vectors), NGRAM_WEIGHT * letters.transform(clean), WORD_WEIGHT * words.transform(clean)], format="csr")
 
 
-def _hasher() -> Any:
+def _hashers() -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    return HashingVectorizer(analyzer="char_wb", ngram_range=NGRAMS, n_features=NGRAM_BUCKETS, alternate_sign=True, norm="l2", lowercase=False)
+    letters = HashingVectorizer(analyzer="char_wb", ngram_range=NGRAMS, n_features=NGRAM_BUCKETS, alternate_sign=True, norm="l2", lowercase=False)
+    words = HashingVectorizer(
+        analyzer="word", ngram_range=WORD_RUNS, n_features=WORD_BUCKETS, norm="l2", lowercase=False, token_pattern=r"(?u)\b\w+\b"
+    )
+    return letters, words
 
 
 class Classifier:
