@@ -161,7 +161,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk that was found for a question, its article's card, its fused score, and what found it (``dense``, ``lexical``)."""
+    """A chunk that was found for a question, its article's card, its fused score, and what found it
+    (``dense``, ``sentence``, ``lexical``, ``feedback``, ``reranked``)."""
 
     chunk: Chunk
     source: Source

@@ -47,16 +47,16 @@ class Retriever:
         terms = terms_of(question)
         depth = max(DEPTH, count)
         nearest = score_by_sentence(self._generation, vector)
-        rows, scores, _ = self._rank(vector, nearest, as_weights(terms), depth)
+        rows, scores, finders = self._rank(vector, nearest, as_weights(terms), depth)
         # The second look takes in what the first passages found speak of.
         first = rows[:PASSAGES]
         wider = widen_vector(vector, self._generation.chunk_vectors[first])
         words = widen_words(terms, [self._lexical.words[row] for row in first], scores[:PASSAGES], self._lexical.rarity)
-        rows, scores, finders = self._rank(wider, nearest, words, depth)
+        rows, scores, _ = self._rank(wider, nearest, words, depth)
         passages = []
         for row, score in list(zip(rows, scores.tolist(), strict=True))[: depth if self._reranker else count]:
             chunk = self._generation.chunks[row]
-            found_by = tuple(name for name, found in finders.items() if row in found)
+            found_by = tuple(name for name, found in finders.items() if row in found) or ("feedback",)
             passages.append(Passage(chunk, self._generation.documents[chunk.source_id].source, score, found_by))
         if self._reranker is not None:
             passages = self._reranker.rerank(question, passages)[:count]

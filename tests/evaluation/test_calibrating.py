@@ -14,7 +14,7 @@ from ragbot.answering.relevance import FEATURE_NAMES
 from ragbot.chatbot import Ragbot
 from ragbot.errors import DatasetError
 from ragbot.evaluation.calibrating import CalibrationResult, calibrate
-from ragbot.evaluation.fitting import choose_threshold, fit_logistic, point_at, probabilities_of
+from ragbot.evaluation.fitting import choose_threshold, fit_curves, point_at, probability_by
 
 ANSWERABLE = [
     ("How often are tomatoes in pots fed?", "feeding-tomatoes", "once a week"),
@@ -119,8 +119,12 @@ def test_a_higher_threshold_never_abstains_less(rows: list[tuple[float, bool]]) 
     assert [point.wrong_abstention for point in points] == sorted(point.wrong_abstention for point in points)
 
 
-def test_weights_are_those_of_the_raw_features() -> None:
-    features = np.array([[0.0, 5.0], [0.1, 5.0], [0.9, 5.0], [1.0, 5.0]])
-    weights = fit_logistic(features, np.array([0.0, 0.0, 1.0, 1.0]), 10.0)
-    assert weights[0][1] == 0  # a feature that never varies says nothing
-    assert (probabilities_of(features, weights) > 0.5).tolist() == [False, False, True, True]
+def test_curves_rise_where_the_feature_tells_and_lie_flat_where_it_does_not() -> None:
+    features = np.full((40, len(GATE_NAMES)), 0.5)
+    features[:, 0] = np.linspace(0, 1, 40)
+    labels = (features[:, 0] > 0.5).astype(float)
+    curves, bias = fit_curves(features, labels, 1.0)
+    assert curves[GATE_NAMES[0]](0.9) > curves[GATE_NAMES[0]](0.1)
+    assert curves[GATE_NAMES[1]](0.1) == curves[GATE_NAMES[1]](0.9)
+    said = [probability_by((curves, bias), row) > 0.5 for row in features]
+    assert said == labels.astype(bool).tolist()

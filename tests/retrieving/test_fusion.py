@@ -1,62 +1,38 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbot.retrieving.fusion import RANK_CONSTANT, fuse
+from ragbot.retrieving.fusion import LEXICAL_WEIGHT, SENTENCE_WEIGHT, fuse
 
-RANKINGS = st.dictionaries(st.sampled_from(["dense", "sentence", "lexical"]), st.lists(st.integers(0, 20), unique=True))
-
-
-@pytest.mark.parametrize(
-    ("rankings", "order"),
-    [
-        ({}, []),
-        ({"dense": []}, []),
-        ({"dense": [3, 1, 2]}, [3, 1, 2]),
-        ({"dense": [1, 2], "lexical": [2, 1]}, [1, 2]),
-        ({"dense": [2, 1], "lexical": [3, 1]}, [1, 2, 3]),
-        ({"dense": [5, 4], "lexical": [4], "sentence": [4, 5]}, [4, 5]),
-    ],
-)
-def test_the_order(rankings: dict[str, list[int]], order: list[int]) -> None:
-    assert [row for row, _, _ in fuse(rankings)] == order
+COSINES = st.lists(st.floats(-1, 1, width=32), min_size=4, max_size=4).map(lambda values: np.array(values, dtype=np.float32))
+SCORES = st.lists(st.floats(0, 50, width=32), min_size=4, max_size=4).map(lambda values: np.array(values, dtype=np.float32))
 
 
-def test_a_score_is_the_sum_of_reciprocal_ranks() -> None:
-    assert fuse({"dense": [7, 8], "lexical": [8]}) == [
-        (8, pytest.approx(1 / (RANK_CONSTANT + 2) + 1 / (RANK_CONSTANT + 1)), ("dense", "lexical")),
-        (7, pytest.approx(1 / (RANK_CONSTANT + 1)), ("dense",)),
-    ]
+def test_a_score_is_the_weighted_sum() -> None:
+    fused = fuse(np.array([0.5, 0.2]), np.array([0.6, 0.1]), np.array([4.0, 8.0]), 8.0)
+    assert fused == pytest.approx([0.5 + SENTENCE_WEIGHT * 0.6 + LEXICAL_WEIGHT * 0.5, 0.2 + SENTENCE_WEIGHT * 0.1 + LEXICAL_WEIGHT])
 
 
-@given(RANKINGS)
-def test_every_row_comes_once_with_all_that_found_it_and_best_first(rankings: dict[str, list[int]]) -> None:
-    fused = fuse(rankings)
-    assert sorted(row for row, _, _ in fused) == sorted({row for rows in rankings.values() for row in rows})
-    scores = [score for _, score, _ in fused]
-    assert scores == sorted(scores, reverse=True)
-    for row, score, finders in fused:
-        assert set(finders) == {name for name, rows in rankings.items() if row in rows}
-        assert 0 < score <= len(finders) / (RANK_CONSTANT + 1) + 1e-12
+def test_without_a_shared_word_meaning_decides() -> None:
+    nothing = np.zeros(2)
+    assert fuse(np.array([0.5, 0.2]), nothing, nothing, 0.0) == pytest.approx([0.5, 0.2])
 
 
-@given(st.lists(st.integers(0, 20), unique=True))
-def test_agreeing_rankings_keep_their_order(rows: list[int]) -> None:
-    assert [row for row, _, _ in fuse({"dense": rows, "sentence": rows, "lexical": rows})] == rows
+@given(COSINES, COSINES, SCORES, st.integers(0, 3), st.floats(0.01, 1))
+def test_a_row_that_is_nearer_never_falls(whole: np.ndarray, single: np.ndarray, lexical: np.ndarray, row: int, more: float) -> None:
+    highest = float(lexical.max())
+    before = fuse(whole, single, lexical, highest)
+    nearer = whole.copy()
+    nearer[row] += more
+    after = fuse(nearer, single, lexical, highest)
+    assert (after > after[row]).sum() <= (before > before[row]).sum()
 
 
-@given(RANKINGS, st.data())
-def test_a_row_that_is_found_once_more_never_falls(rankings: dict[str, list[int]], data: st.DataObject) -> None:
-    row = data.draw(st.integers(0, 20))
-    before = [found for found, _, _ in fuse(rankings)]
-    after = [found for found, _, _ in fuse({**rankings, "another": [row]})]
-    assert after.index(row) <= (before.index(row) if row in before else len(before))
-
-
-@given(RANKINGS)
-def test_the_order_of_the_rankings_does_not_matter(rankings: dict[str, list[int]]) -> None:
-    turned = dict(reversed(rankings.items()))
-    scores = {row: score for row, score, _ in fuse(rankings)}
-    assert {row: score for row, score, _ in fuse(turned)} == pytest.approx(scores)
+@given(COSINES, COSINES, SCORES, st.floats(0.5, 20))
+def test_the_scale_of_bm25_does_not_matter(whole: np.ndarray, single: np.ndarray, lexical: np.ndarray, factor: float) -> None:
+    one = fuse(whole, single, lexical, float(lexical.max()))
+    other = fuse(whole, single, lexical * factor, float((lexical * factor).max()))
+    assert other == pytest.approx(one, abs=1e-4)

@@ -11,10 +11,12 @@ from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
 from ragbot.models import Embedder
 from ragbot.retrieving import LexicalIndex, Reranker, Retriever
-from ragbot.retrieving.dense import rank_by_sentence, rank_chunks
+from ragbot.retrieving.dense import rank_chunks, score_by_sentence
+from ragbot.retrieving.feedback import as_weights
 from ragbot.store import Generation
+from ragbot.terms import terms_of
 
-FINDERS = ("dense", "sentence", "lexical")
+FINDERS = ("dense", "sentence", "lexical", "feedback")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_an_empty_library_finds_nothing(empty: Generation, embedder: Embedder) -
     retriever = Retriever(empty, embedder)
     assert retriever.retrieve("How much water?", 8) == []
     assert retriever.as_langchain().invoke("How much water?") == []
-    assert rank_by_sentence(empty, embedder.encode_questions(["How much water?"])[0], 8) == []
+    assert not len(score_by_sentence(empty, embedder.encode_questions(["How much water?"])[0]))
 
 
 # One ranking at a time.
@@ -152,9 +154,10 @@ def test_dense_ranks_by_cosine(small: Generation, embedder: Embedder) -> None:
 
 def test_by_sentence_ranks_by_the_best_sentence(small: Generation, embedder: Embedder) -> None:
     vector = embedder.encode_questions(["The knife is wiped with alcohol."])[0]
-    rows = rank_by_sentence(small, vector, len(small.chunks))
-    best = [max(float(value) for value in small.vectors_of(small.chunks[row]) @ vector) for row in rows]
-    assert best == pytest.approx(sorted(best, reverse=True), abs=1e-5)
+    scores = score_by_sentence(small, vector)
+    best = [max(float(value) for value in small.vectors_of(chunk) @ vector) for chunk in small.chunks]
+    assert scores.tolist() == pytest.approx(best, abs=1e-5)
+    rows = scores.argsort()[::-1]
     assert "wiped with alcohol" in small.chunks[rows[0]].plain
 
 
@@ -163,17 +166,17 @@ def test_by_sentence_ranks_by_the_best_sentence(small: Generation, embedder: Emb
     [("potassium", "potassium"), ("SLUGS crossing rings", "Slugs crossed"), ("greenhouses cracking", "crack"), ("35%", "35%")],
 )
 def test_lexical_finds_words_in_any_form(small: Generation, question: str, words: str) -> None:
-    rows = LexicalIndex(small.chunks).rank_chunks(question, 5)
-    assert words in small.chunks[rows[0]].plain
+    scores = LexicalIndex(small.chunks).score_chunks(as_weights(terms_of(question)))
+    assert words in small.chunks[int(scores.argmax())].plain
 
 
 @pytest.mark.parametrize("question", ["", "the of and", "zebra", "?!"])
 def test_lexical_finds_nothing_where_no_telling_word_is_shared(small: Generation, question: str) -> None:
-    assert LexicalIndex(small.chunks).rank_chunks(question, 5) == []
+    assert not LexicalIndex(small.chunks).score_chunks(as_weights(terms_of(question))).any()
 
 
 def test_lexical_over_nothing() -> None:
-    assert LexicalIndex([]).rank_chunks("tomato", 5) == []
+    assert not len(LexicalIndex([]).score_chunks({"tomato": 1.0}))
 
 
 # LangChain.
