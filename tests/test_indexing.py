@@ -18,7 +18,7 @@ from ragbot.chunking import split_document
 from ragbot.errors import IndexBrokenError, IndexBusyError, StoreError
 from ragbot.generations import current_generation, list_generations, writing
 from ragbot.indexing import IndexReport
-from ragbot.models import Embedder, Vectors
+from ragbot.models import Embedder, Tokens, Vectors
 from ragbot.reading import read_source
 from ragbot.store import Generation, open_index, read_manifest
 
@@ -37,6 +37,12 @@ class CountingEmbedder(Embedder):
     def encode(self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None) -> Vectors:
         self.texts += texts
         return self.embedder.encode(texts, progress=progress)
+
+    def encode_with_tokens(
+        self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None
+    ) -> tuple[Vectors, list[Tokens]]:
+        self.texts += texts
+        return self.embedder.encode_with_tokens(texts, progress=progress)
 
 
 @pytest.fixture
@@ -280,6 +286,7 @@ import chromadb, langchain_chroma
 from ragbot import chunking
 from ragbot.generations import current_generation, list_generations
 from ragbot.indexing import update_index
+from ragbot.models import Tokens
 from ragbot.reading import read_sources
 from ragbot.store import Manifest, open_index
 
@@ -288,6 +295,9 @@ class Digests:
     def encode(self, texts, *, progress=None):
         rows = [np.random.default_rng(int(hashlib.sha256(text.encode()).hexdigest(), 16)).normal(size=32) for text in texts]
         return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32).reshape(len(texts), 32)
+    def encode_with_tokens(self, texts, *, progress=None):
+        vectors = self.encode(texts)
+        return vectors, [Tokens(("piece",), row[None].astype(np.float16)) for row in vectors]
 
 index, sources, points = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 article = sources / "pruning-tomatoes.md"

@@ -23,6 +23,11 @@ MANY = 1100
 MANIFEST = Manifest("model", 1, "policy", {"many": "0" * 64})
 
 
+def pieces(count: int) -> list[np.ndarray]:
+    """One word piece for each of as many sentences, and for each of their labels."""
+    return [np.ones((1, 32), dtype=np.float16)] * (2 * count)
+
+
 def write_many(folder: Path, count: int = MANY, seed: int = 0) -> Path:
     """A generation of many one-sentence chunks with vectors drawn at random."""
     vectors = np.random.default_rng(seed).normal(size=(count, 32)).astype(np.float32)
@@ -34,7 +39,7 @@ def write_many(folder: Path, count: int = MANY, seed: int = 0) -> Path:
         span = Span(number * 16, number * 16 + 15)
         chunks.append(Chunk(f"many#{number}", "many", "Many", "", span, span.of(text), (Sentence(span, span.of(text)),)))
     folder.mkdir(parents=True)
-    write_generation(folder, MANIFEST, Content((Document(source, text, "0" * 64),), tuple(chunks), vectors, vectors))
+    write_generation(folder, MANIFEST, Content((Document(source, text, "0" * 64),), tuple(chunks), vectors, vectors, pieces(count)))
     return folder
 
 
@@ -244,7 +249,7 @@ def test_what_stands_twice_is_sound(tmp_path: Path) -> None:
     generation = Generation(folder)
     documents, chunks = tuple(generation.documents.values()), generation.chunks
     (tmp_path / "twins").mkdir()
-    write_generation(tmp_path / "twins", MANIFEST, Content(documents, chunks, twins, twins))
+    write_generation(tmp_path / "twins", MANIFEST, Content(documents, chunks, twins, twins, pieces(40)))
     Generation(tmp_path / "twins").verify()
 
 
@@ -261,7 +266,7 @@ def test_the_arrays_of_the_classifier_come_back(tmp_path: Path, many: Path) -> N
     generation = Generation(many)
     assert generation.guard == {}
     guard = {"weights": np.eye(3, dtype=np.float32), "texts": np.array(["one", "two"])}
-    content = Content(tuple(generation.documents.values()), generation.chunks, generation.chunk_vectors, generation.sentence_vectors, guard)
+    content = Content(tuple(generation.documents.values()), generation.chunks, generation.chunk_vectors, generation.sentence_vectors, pieces(MANY), guard)
     (tmp_path / "guarded").mkdir()
     write_generation(tmp_path / "guarded", MANIFEST, content)
     read = Generation(tmp_path / "guarded").guard

@@ -23,6 +23,8 @@ SHARE_OF_SECOND = 0.1
 # Two sentences this close say the same thing.
 SAME_COSINE = 0.88
 SAME_WORDS = 0.75
+# Sentences that a leaning one may bring along.
+MOST_ANTECEDENTS = 2
 # The gate looks at this many sentences.
 BEST_SENTENCES = 5
 # A word of plain English that the library does not know says less than a name that it does not know.
@@ -83,24 +85,42 @@ class ExtractiveAnswerer:
         gate = self.gate(question, candidates)
         if not self.answers(gate):
             return None
-        chosen = choose(candidates)
-        return Draft(tuple(self._statement(candidate) for candidate in chosen), MODEL, gate.probability)
+        runs = without_repeats([(candidate, first_needed(candidate)) for candidate in choose(candidates)])
+        return Draft(tuple(self._statement(candidate, first) for candidate, first in runs), MODEL, gate.probability)
 
-    def _statement(self, candidate: Candidate) -> DraftStatement:
-        chunk, position = candidate.passage.chunk, candidate.position
-        first = position
-        # What a sentence needs to be understood comes with it.
-        while first > 0 and leans_on_previous(chunk.sentences[first].text) and position - first < 2:
-            first -= 1
-        sentences = chunk.sentences[first : position + 1]
+    def _statement(self, candidate: Candidate, first: int) -> DraftStatement:
+        sentences = candidate.passage.chunk.sentences[first : candidate.position + 1]
         evidence = Evidence(candidate.passage, Span(sentences[0].span.start, sentences[-1].span.end))
-        covered = next(
-            (found for sentence in sentences if (found := self._covered.get((chunk.source_id, sentence.span.start))) is not None), None
-        )
+        source = candidate.passage.chunk.source_id
+        covered = next((found for sentence in sentences if (found := self._covered.get((source, sentence.span.start))) is not None), None)
         text = " ".join(sentence.text for sentence in sentences)
         if covered is None:
             return DraftStatement(text, (evidence,))
         return DraftStatement(text, (evidence,), covered.caution, covered.contrast)
+
+
+def first_needed(candidate: Candidate) -> int:
+    """The position of the sentence from which a candidate can be understood: what a sentence leans on comes with it."""
+    sentences, first = candidate.passage.chunk.sentences, candidate.position
+    while first > 0 and leans_on_previous(sentences[first].text) and candidate.position - first < MOST_ANTECEDENTS:
+        first -= 1
+    return first
+
+
+def without_repeats(runs: Sequence[tuple[Candidate, int]]) -> list[tuple[Candidate, int]]:
+    """Runs of sentences (last one and first position) of which none repeats another: those that overlap become one, in the place of
+    the first of them."""
+    kept: list[tuple[Candidate, int]] = []
+    for run in runs:
+        candidate, first = run
+        for place, (other, start) in enumerate(kept):
+            if other.passage.chunk.id == candidate.passage.chunk.id and start <= candidate.position and first <= other.position:
+                last = other if other.position >= candidate.position else candidate
+                kept[place] = (last, min(start, first))
+                break
+        else:
+            kept.append(run)
+    return kept if len(kept) == len(runs) else without_repeats(kept)
 
 
 def gate_features(question: str, candidates: Sequence[Candidate], rarity: Rarity, is_everyday: Callable[[str], bool]) -> dict[str, float]:

@@ -28,6 +28,7 @@ NGRAM_WEIGHT = 1.5
 WORD_RUNS = (1, 3)
 WORD_BUCKETS = 2**14
 WORD_WEIGHT = 1.0
+WORD = r"(?u)\b\w+\b"
 INVERSE_REGULARISATION = 5.0
 SEED = 20261124
 
@@ -96,7 +97,7 @@ def _hashers() -> tuple[Any, Any]:
 
     letters = HashingVectorizer(analyzer="char_wb", ngram_range=NGRAMS, n_features=NGRAM_BUCKETS, alternate_sign=True, norm="l2", lowercase=False)
     words = HashingVectorizer(
-        analyzer="word", ngram_range=WORD_RUNS, n_features=WORD_BUCKETS, norm="l2", lowercase=False, token_pattern=r"(?u)\b\w+\b"
+        analyzer="word", ngram_range=WORD_RUNS, n_features=WORD_BUCKETS, norm="l2", lowercase=False, token_pattern=WORD
     )
     return letters, words
 

@@ -125,8 +125,10 @@ def test_the_score_is_the_logistic_function_of_the_weighted_features(small: Gene
     vectors = [small.vectors_of(passage.chunk) for passage in passages]
     wholes = [small.chunk_vectors[small.rows[passage.chunk.id]] for passage in passages]
     question = embedder.encode_questions([QUESTION])[0]
+    tokens = [small.tokens_of(passage.chunk) for passage in passages]
+    asked = embedder.question_tokens([QUESTION])[0]
     only_cosine = np.array([float(name == "cosine") for name in FEATURE_NAMES], dtype=np.float32)
-    for candidate in rate_sentences(QUESTION, question, passages, vectors, wholes, RARITY, only_cosine, -0.5):
+    for candidate in rate_sentences(QUESTION, question, asked, passages, vectors, wholes, tokens, RARITY, only_cosine, -0.5):
         assert candidate.score == pytest.approx(1 / (1 + np.exp(0.5 - candidate.features.cosine)), abs=1e-5)
 
 

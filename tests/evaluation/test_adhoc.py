@@ -16,7 +16,7 @@ class CountingEmbedder(PreparedEmbedder):
     """Counts the texts that really have to be embedded."""
 
     def __init__(self, embedder: Embedder) -> None:
-        super().__init__(embedder, {})
+        super().__init__(embedder, ())
         self.count = 0
 
     def encode(self, texts, *, progress=None):  # type: ignore[no-untyped-def]
@@ -31,7 +31,7 @@ def test_the_same_articles_in_memory_are_searched_like_the_index(bot: Ragbot) ->
     vectors = {chunk.embedded: vector for chunk, vector in zip(stored.chunks, stored.chunk_vectors, strict=True)}
     sentences = (sentence.text for chunk in stored.chunks for sentence in chunk.sentences)
     vectors |= dict(zip(sentences, stored.sentence_vectors, strict=True))
-    memory = make_generation(documents, chunks, vectors)
+    memory = make_generation(documents, chunks, vectors, bot.embedder)
     for question in ("When should I water?", "Do coffee grounds help tomatoes?"):
         ours = Retriever(memory, bot.embedder).retrieve(question, 3)
         theirs = Retriever(stored, bot.embedder).retrieve(question, 3)
@@ -64,7 +64,7 @@ def test_a_library_without_words_finds_nothing(embedder: Embedder, texts: tuple[
     documents = [make_document(str(number), text) for number, text in enumerate(texts)]
     chunks = split_documents(documents)
     assert not embedded_texts(chunks)
-    assert Retriever(make_generation(documents, chunks, {}), embedder).retrieve("anything?", 5) == []
+    assert Retriever(make_generation(documents, chunks, {}, embedder), embedder).retrieve("anything?", 5) == []
 
 
 def test_progress_reaches_its_end(tmp_path: Path, embedder: Embedder) -> None:

@@ -63,7 +63,7 @@ def result(calibration_set: Path, bot: Ragbot) -> CalibrationResult:
 def test_what_is_written_is_what_the_answerer_reads(result: CalibrationResult) -> None:
     values = tomllib.loads(result.to_toml())
     assert set(values["relevance"]["weights"]) == set(FEATURE_NAMES)
-    assert set(values["gate"]["weights"]) == set(GATE_NAMES)
+    assert set(values["gate"]["curves"]) == set(GATE_NAMES)
     assert 0 < values["gate"]["threshold"] < 1
     assert values["evidence"]["answerable"] == len(ANSWERABLE)
     assert values["evidence"]["unanswerable"] == len(UNANSWERABLE)

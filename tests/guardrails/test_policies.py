@@ -98,7 +98,7 @@ def test_a_missing_or_unreadable_file_names_the_file(folder: Path, name: str) ->
         pytest.param("output.yaml", lambda text: text.replace("'\\b(https?", "'\\b((https?", 1), "no regular expression", id="output rule"),
         pytest.param("rules.yaml", lambda text: text.replace("label: crisis", "label: crises", 1), "label", id="unknown label"),
         pytest.param("rules.yaml", lambda text: text.replace("unless:", "unles:", 1), "unles", id="misspelt key inside"),
-        pytest.param("classes.yaml", lambda text: text.replace("threshold: 0.35", "threshold: 3.5", 1), "threshold", id="threshold"),
+        pytest.param("classes.yaml", lambda text: text.replace("threshold: 0.20", "threshold: 3.5", 1), "threshold", id="threshold"),
         pytest.param("classes.yaml", lambda text: text.replace("label: illicit", "label: injection", 1), "has to stand once", id="label twice"),
         pytest.param("classes.yaml", lambda text: text.replace("response: crisis", "response: crysis", 1), "crysis", id="response without a text"),
         pytest.param("resources.yaml", lambda text: text.replace("checked: 2026-11-23", "checked: soon", 1), "checked", id="date"),
