@@ -12,6 +12,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -321,17 +322,48 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for report.html, report.md, report.json.", show_default=False)] = None,
     compare: Annotated[Path | None, typer.Option("--compare", help="Folder of an earlier report.", show_default=False)] = None,
     predictions: Annotated[Path | None, typer.Option("--predictions", help="Folder for what the system said.", show_default=False)] = None,
+    cache: Annotated[Path | None, typer.Option("--cache", help="Folder for the vectors of sets with texts of their own.", show_default=False)] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit weights and threshold on answers sets and keep them.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure answer quality and safety on evaluation sets."""
+    if calibrate:
+        _calibrate(paths or [Path("tests/quality/calibration.answers.jsonl")], as_json)
+        return
     from ragbot.evaluation import evaluate as run_evaluation
     from ragbot.terminal import print_report
 
-    report = run_evaluation(tuple(paths or [Path("tests/quality")]), _settings(), out=out, compare=compare, predictions=predictions)
+    report = run_evaluation(
+        tuple(paths or [Path("tests/quality")]),
+        _settings(),
+        out=out,
+        compare=compare,
+        predictions=predictions,
+        cache=cache,
+        config=_given.get("config"),
+    )
     if as_json:
         _print_json(report.to_dict())
     else:
         print_report(report, stdout)
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+def _calibrate(paths: Sequence[Path], as_json: bool) -> None:
+    from ragbot.answering.calibration import THRESHOLDS
+    from ragbot.evaluation import calibrate
+
+    result = calibrate(paths, _settings())
+    THRESHOLDS.write_text(result.to_toml(), encoding="utf-8")
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        chosen = result.chosen
+        stdout.print(
+            f"{result.answerable} answerable and {result.unanswerable} other questions: threshold {chosen.threshold:.3f}, "
+            f"abstention {chosen.abstention:.2f} at {chosen.wrong_abstention:.2f} wrong abstention. Written to {THRESHOLDS}."
+        )
 
 
 @app.command()

@@ -6,13 +6,14 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
 from ragbot.answering.relevance import FEATURE_NAMES
 from ragbot.models import Vectors
 
+THRESHOLDS = Path(__file__).with_name("thresholds.toml")
 GATE_NAMES = (
     "cosine", "cosine3", "gap", "aligned", "weakest", "passage_aligned", "passage_weakest", "together",
     "overlap", "context_overlap", "passage_cosine", "score", "margin", "missing", "hardest",
@@ -51,7 +52,7 @@ class Calibration:
 
 def load_calibration() -> Calibration:
     """The figures of thresholds.toml."""
-    values = tomllib.loads(resources.files("ragbot.answering").joinpath("thresholds.toml").read_text(encoding="utf-8"))
+    values = tomllib.loads(THRESHOLDS.read_text(encoding="utf-8"))
     relevance, gate = values["relevance"], values["gate"]
     return Calibration(
         np.array([relevance["weights"][name] for name in FEATURE_NAMES], dtype=np.float32),
