@@ -117,7 +117,7 @@ def write_generation(folder: Path, manifest: Manifest, content: Content) -> None
 
 def close_chroma(store: Any) -> None:
     """Lets go of the database's files, so that a folder can be renamed, reopened or removed."""
-    client = store._client  # noqa: SLF001 — langchain-chroma offers no way to close  # noqa: SLF001 — langchain-chroma offers no way to close
+    client = store._client  # noqa: SLF001 — langchain-chroma offers no way to close
     close = getattr(client, "close", None)
     if close is not None:
         close()
