@@ -152,6 +152,12 @@ class Embedder:
             return self.encode([]), []
         return np.stack([vectors[row] for row in range(len(texts))]), [tokens[row] for row in range(len(texts))]
 
+    def _all_of(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens, States]]:
+        """Vector, word pieces and shared states of each text."""
+        tokenizer = self.load().tokenizer
+        found = {row: (made["sentence_embedding"].float().numpy(), _tokens(made, tokenizer), _states(made)) for row, made in self._passes(texts, None)}
+        return [found[row] for row in range(len(texts))]
+
     def _passes(self, texts: Sequence[str], progress: Callable[[int], Any] | None) -> Iterator[tuple[int, Any]]:
         """What the model makes of each text, with the text's row."""
         model = self.load()
@@ -198,9 +204,7 @@ class Embedder:
         cached = {text: made for text in texts if (made := self._cache.get(text)) is not None}
         missing = [text for text in dict.fromkeys(texts) if text not in cached]
         if missing:
-            tokenizer = self.load().tokenizer
-            for row, made in self._passes(missing, None):
-                cached[missing[row]] = (made["sentence_embedding"].float().numpy(), _tokens(made, tokenizer), _states(made))
+            cached |= dict(zip(missing, self._all_of(missing), strict=True))
         for text in missing:
             self._cache[text] = cached[text]
         while len(self._cache) > CACHED_QUESTIONS:
@@ -238,7 +242,7 @@ def _keep_shared_states(model: SentenceTransformer) -> None:
         def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
             return features | {"shared_states": local.states}
 
-    encoder = model[0].auto_model.encoder
+    encoder: Any = model[0].auto_model.encoder  # type: ignore[union-attr]
     encoder.layer[min(SHARED_LAYERS, len(encoder.layer) - 1)].register_forward_pre_hook(keep, with_kwargs=True)
     model.append(SharedStates())
 

@@ -11,7 +11,18 @@ import pytest
 
 from ragbot import models
 from ragbot.errors import ModelError, ModelMissingError
-from ragbot.models import CACHED_QUESTIONS, PUBLISHED_DIGEST, WEIGHTS_FILE, Embedder, LangchainEmbeddings, Tokens, Vectors, digest_of_file, find_embedding_model
+from ragbot.models import (
+    CACHED_QUESTIONS,
+    PUBLISHED_DIGEST,
+    WEIGHTS_FILE,
+    Embedder,
+    LangchainEmbeddings,
+    States,
+    Tokens,
+    Vectors,
+    digest_of_file,
+    find_embedding_model,
+)
 
 NO_PACKAGE = "no_such_package_of_weights"
 QUESTIONS = ["How much water does a tomato need?", "Do coffee grounds help?", "Why do tomatoes crack?"]
@@ -150,14 +161,12 @@ class CountingEmbedder(Embedder):
         self.encoded = 0
         self.meanwhile: Callable[[], Any] = lambda: None
 
-    def encode_with_tokens(
-        self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None
-    ) -> tuple[Vectors, list[Tokens]]:
+    def _all_of(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens, States]]:
         self.encoded += len(texts)
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
-        pieces = Tokens(("piece",), np.ones((1, 4), dtype=np.float16))
-        return np.ones((len(texts), 4), dtype=np.float32), [pieces] * len(texts)
+        half = np.ones((1, 4), dtype=np.float16)
+        return [(np.ones(4, dtype=np.float32), Tokens(("piece",), half), half)] * len(texts)
 
 
 MANY = [f"question {number}" for number in range(CACHED_QUESTIONS)]

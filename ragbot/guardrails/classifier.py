@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ragbot.guardrails.finetuning import TunedLayers, finetune
-from ragbot.guardrails.normalising import plain, unmasked
+from ragbot.guardrails.normalising import plain, rejoined, unmasked
 from ragbot.guardrails.policies import LABELS, Example
 from ragbot.models import Embedder, Vectors
 from ragbot.records import Label
@@ -86,7 +86,7 @@ def fit(features: Any, labels: Any) -> tuple[Any, Any]:
 def _to_embed(text: str) -> str:
     # A message without disguises is embedded as it was typed: the retriever embeds the same words, so they are embedded once.
     clean = unmasked(text)
-    return text if clean == plain(text) else clean
+    return rejoined(text) if clean == plain(text) else clean
 
 
 def _features(texts: Sequence[str], vectors: Vectors) -> Any:

@@ -101,7 +101,7 @@ def _network(embedder: Embedder, count: int) -> Any:
     class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            encoder = embedder.load()[0].auto_model.encoder
+            encoder: Any = embedder.load()[0].auto_model.encoder  # type: ignore[union-attr]
             self.layers = torch.nn.ModuleList(copy.deepcopy(layer) for layer in encoder.layer[SHARED_LAYERS:])
             self.head = torch.nn.Linear(embedder.load().get_embedding_dimension() or 0, count)
 
@@ -115,7 +115,7 @@ def _network(embedder: Embedder, count: int) -> Any:
 
     network = Network()
     for parameter in network.parameters():
-        parameter.requires_grad_(requires_grad=True)
+        parameter.requires_grad = True
     return network
 
 

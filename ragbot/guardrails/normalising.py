@@ -15,11 +15,23 @@ _SPACED = re.compile(r"\b(?:[a-z][ .\-_*]){3,}[a-z]\b")
 _DOSES = re.compile(r"\d+(?:mg|kg|ml|mcg|st|nd|rd|th|am|pm|hrs?|yrs?|yo|x|k|f|m)?\b")
 
 
+# Short forms whose apostrophe was lost to a space: "i m", "don t", "they re".
+_SPLIT = re.compile(
+    r"\b(i|you|we|they|he|she|it|that|there|what|who)\s(m|re|ve|ll|d|s)\b|\b(don|didn|doesn|can|couldn|won|wouldn|shouldn|isn|aren|wasn|weren|hasn|haven|hadn|ain)\s(t)\b",
+    re.IGNORECASE,
+)
+
+
+def rejoined(text: str) -> str:
+    """The text with short forms that fell apart put together again."""
+    return _SPLIT.sub(lambda match: f"{match.group(1) or match.group(3)}'{match.group(2) or match.group(4)}", text)
+
+
 def plain(text: str) -> str:
     """Compatibility forms, curly quotes and invisible characters made plain; lower case; no apostrophes; single spaces."""
     # The acute accent goes first: NFKC would make it a space and a combining accent.
     text = unicodedata.normalize("NFKC", text.replace("´", "'"))
-    text = _INVISIBLE.sub("", text).casefold()
+    text = rejoined(_INVISIBLE.sub("", text).casefold())
     text = text.replace("'", "").replace("’", "").replace("‘", "").replace("`", "")
     text = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in text)
     return " ".join(text.split())
