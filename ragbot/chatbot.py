@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from ragbot import generations
 from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
 from ragbot.answering.extractive import ExtractiveAnswerer, Gate
-from ragbot.errors import IndexMismatchError, ModelError, QuestionError, RagbotError
+from ragbot.errors import IndexBrokenError, IndexMismatchError, ModelError, QuestionError, RagbotError
 from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
 from ragbot.guardrails.classifier import Classifier
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
@@ -66,6 +66,9 @@ class _Engine:
                 f"(sha256 {generation.manifest.embedder[:12]}… instead of {embedder.digest[:12]}…).",
                 "Build it anew with: ragbot index",
             )
+        if policy.examples and not generation.guard:
+            # Answering without the classifier would be failing open.
+            raise IndexBrokenError(f"The index {generation.name!r} lacks the trained guardrails.", "Build it anew with: ragbot index --rebuild")
         self.generation = generation
         self.retriever = Retriever(generation, embedder, reranker)
         self.extractive = ExtractiveAnswerer(generation, embedder)
