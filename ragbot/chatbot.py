@@ -18,12 +18,12 @@ from ragbot import generations
 from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
 from ragbot.answering.extractive import ExtractiveAnswerer, Gate
 from ragbot.errors import IndexBrokenError, IndexMismatchError, ModelError, QuestionError, RagbotError
-from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
+from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses, foreign_link
 from ragbot.guardrails.classifier import Classifier
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.records import Answer, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.records import Answer, DraftStatement, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import LangchainRetriever, Reranker, Retriever
 from ragbot.settings import Settings
@@ -262,7 +262,7 @@ class Ragbot:
             started = time.perf_counter()
             try:
                 for statement in self._chat_model.draft(exchange.asked, exchange.passages):
-                    if objection := self.output_rail.objection(statement.text, status):
+                    if objection := self._objection(statement, engine, status):
                         checking.withhold(statement.text, f"the output rail {objection!r} objects")
                     elif checking.add(statement):
                         yield checking.result(), self._chat_model.name, replace(exchange, timings_ms=exchange.timed("answer", started))
@@ -277,7 +277,7 @@ class Ragbot:
         exchange = replace(exchange, timings_ms=exchange.timed("answer", started))
         for statement in draft.statements if draft is not None else ():
             started = time.perf_counter()
-            if objection := self.output_rail.objection(statement.text, status):
+            if objection := self._objection(statement, engine, status):
                 checking.withhold(statement.text, f"the output rail {objection!r} objects")
             else:
                 checking.add(statement)
@@ -285,6 +285,17 @@ class Ragbot:
             yield checking.result(), EXTRACTIVE, exchange
         if draft is None:
             yield checking.result(), EXTRACTIVE, exchange
+
+    def _objection(self, statement: DraftStatement, engine: _Engine, status: Status) -> str | None:
+        """The output rule that a statement or one of its quotes breaks, or None."""
+        if objection := self.output_rail.objection(statement.text, status):
+            return objection
+        for evidence in (*statement.evidence, *([statement.contrast] if statement.contrast else ())):
+            source = evidence.passage.source
+            known = [source.url, *(reference.link for reference in source.references if reference.link)]
+            if foreign_link(evidence.span.of(engine.generation.documents[source.id].text), known):
+                return "link"
+        return None
 
     def _compose(
         self, exchange: Exchange, engine: _Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from ragbot.guardrails.classifier import Classifier, Judgement
 from ragbot.guardrails.conversation import leans_on_history, pieces_of
-from ragbot.guardrails.output import OutputRail
+from ragbot.guardrails.output import OutputRail, foreign_link
 from ragbot.guardrails.policies import LABELS, Policy, PolicyClass
 from ragbot.guardrails.responses import Responses
 from ragbot.guardrails.rules import fired_rules
 from ragbot.records import Label, Ruling, Turn
 
-__all__ = ["LABELS", "RAILS", "Guard", "Judged", "OutputRail", "Policy", "Responses"]
+__all__ = ["LABELS", "RAILS", "Guard", "Judged", "OutputRail", "Policy", "Responses", "foreign_link"]
 
 RAILS: tuple[Label, ...] = (
     "crisis",

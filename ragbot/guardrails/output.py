@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
 from ragbot.guardrails.normalising import plain
 from ragbot.guardrails.policies import OutputRule
 from ragbot.records import Status
+
+_ADDRESS = re.compile(r"(?:\b(?:https?|ftp|javascript|data):|\bwww\.)[^\s)\]>\"']+", re.IGNORECASE)
+
+
+def foreign_link(words: str, known: Collection[str]) -> str | None:
+    """The first address in an article's words that its card does not name, or None. Whoever planted it, it is not shown."""
+    trusted = {address.rstrip("/").casefold() for address in known}
+    return next((match.group() for match in _ADDRESS.finditer(words) if match.group().rstrip("/.,;").casefold() not in trusted), None)
 
 
 class OutputRail:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from ragbot.guardrails import OutputRail, Policy
+from ragbot.guardrails import OutputRail, Policy, foreign_link
 from ragbot.records import Status
 
 RAIL = OutputRail(Policy().output_rules)
@@ -77,3 +77,17 @@ def test_ordinary_sentences_pass(text: str, status: Status) -> None:
 
 def test_without_rules_everything_passes() -> None:
     assert OutputRail(()).objection("Take 50 mg.", "answered") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "known", "found"),
+    [
+        ("![How it works](https://evil.example/x.png)", ["https://example.org/a"], "https://evil.example/x.png"),
+        ("see www.evil.example for more", [], "www.evil.example"),
+        ("[the trial](https://example.org/a/) found it", ["https://example.org/a"], None),
+        ("no address at all: 0.5 mg/kg", [], None),
+        ("click javascript:alert(1)", [], "javascript:alert(1"),
+    ],
+)
+def test_an_address_that_no_card_names_is_found(words: str, known: list[str], found: str | None) -> None:
+    assert foreign_link(words, known) == found
