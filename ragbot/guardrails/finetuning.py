@@ -7,7 +7,8 @@ Measured on 2026-11-24 on 960 calibration messages and the open halves of public
 the curve, logistic regression on embedding and n-grams → with the layers beside it: crisis against personal decisions .942 →
 .974, personal decisions .985 → .993 (public consumer questions .899 → .947), out of scope .933 → .957, CounselChat .758 →
 .794. One copied layer gave about a third of that, two about two thirds; multi-layer perceptrons and random Fourier features
-on the finished embedding gave nothing.
+on the finished embedding gave nothing, and neither did examples doubled without punctuation. Training takes about a minute on
+two cores; judging a question takes 4 ms beside the 6 ms of its embedding.
 """
 
 from __future__ import annotations
