@@ -230,12 +230,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a rail decided: its label, how sure it is (0 to 1), and the rule or the nearest examples behind it."""
+    """What a rail decided: its label, how sure it is (0 to 1), the rule or the nearest examples behind it, and the version of the
+    policy (the beginning of its sha256) that it decided by."""
 
     rail: str
     label: Label
     confidence: float
     reason: str
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +322,7 @@ class Answer:
                 "label": self.guardrail.label,
                 "confidence": round(self.guardrail.confidence, 4),
                 "rule": self.guardrail.reason or None,
+                "policy": self.guardrail.policy or None,
             },
             "follow_ups": list(self.follow_ups),
             "nearest": [asdict(article) for article in self.nearest],

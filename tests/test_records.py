@@ -133,7 +133,7 @@ def test_the_json_form_is_that_of_the_contract() -> None:
     full = json.loads(json.dumps(rich.to_dict()))
     assert full["statements"] == [{"text": "Water.", "citations": [1], "support": 0.9}]
     assert full["citations"][0] | {"number": 1, "quote": "Water.", "start": 10, "end": 16} == full["citations"][0]
-    assert full["guardrail"] == {"label": "informational", "confidence": 0.9712, "rule": None}
+    assert full["guardrail"] == {"label": "informational", "confidence": 0.9712, "rule": None, "policy": None}
     assert full["timings_ms"] == {"guard": 1.23, "total": 2.0}
     required = "question status text statements citations notice guardrail follow_ups model index timings_ms".split()
     assert set(required) <= set(full)

@@ -48,6 +48,7 @@ class Guard:
     def __init__(self, policy: Policy, classifier: Classifier | None) -> None:
         self.policy = policy
         self._classifier = classifier
+        self._version = policy.digest[:12]
 
     def judge_rules(self, text: str) -> Judged:
         """What the rules alone say: no model is needed, so it answers at once and when all else is broken."""
@@ -73,13 +74,12 @@ class Guard:
         rulings = [ruling for label in RAILS if (ruling := self._rule(self.policy.class_of(label), fired, judgements)) is not None]
         confidence = judgements[0].probabilities["informational"] if judgements else 0.5
         reason = f"nearest example: {judgements[0].nearest[0]}" if judgements else ""
-        rulings.append(Ruling("informational", "informational", confidence, reason))
+        rulings.append(Ruling("informational", "informational", confidence, reason, self._version))
         return Judged(rulings[0], tuple(rulings))
 
-    @staticmethod
-    def _rule(one: PolicyClass, fired: dict[Label, str], judgements: Sequence[Judgement] | None) -> Ruling | None:
+    def _rule(self, one: PolicyClass, fired: dict[Label, str], judgements: Sequence[Judgement] | None) -> Ruling | None:
         if one.label in fired:
-            return Ruling("rules", one.label, RULE_CONFIDENCE, fired[one.label])
+            return Ruling("rules", one.label, RULE_CONFIDENCE, fired[one.label], self._version)
         if not judgements:
             return None
         best, threshold = judgements[0], one.threshold
@@ -88,5 +88,5 @@ class Guard:
         probability = best.probabilities[one.label]
         if probability < threshold:
             return None
-        return Ruling("classifier", one.label, probability, f"nearest example: {best.nearest[0]}")
+        return Ruling("classifier", one.label, probability, f"nearest example: {best.nearest[0]}", self._version)
 

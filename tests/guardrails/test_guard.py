@@ -77,4 +77,4 @@ def test_a_method_or_a_time_never_turns_the_help_off(starter: Ragbot, more: str)
 def test_every_ruling_names_its_reason(starter: Ragbot) -> None:
     for text in ("How does it work?", "I want to die", "Should I take 40 mg today?", "who will win the cup"):
         judged = starter.judge(text)
-        assert all(ruling.reason for ruling in judged.rulings)
+        assert all(ruling.reason and ruling.policy == starter.policy.digest[:12] for ruling in judged.rulings)
