@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
@@ -162,7 +163,7 @@ class Ragbot:
     def search(self, query: str, count: int = 8) -> list[Passage]:
         """Ranked passages for a query, without guardrails and answering."""
         engine = self._current()
-        return engine.retriever.retrieve(engine.rephraser.rephrase(query), count)
+        return self._in_time(engine.retriever.retrieve(engine.rephraser.rephrase(query), count))
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
         """The search as a LangChain ``BaseRetriever``."""
@@ -228,12 +229,17 @@ class Ragbot:
     def _look_up(self, exchange: Exchange, engine: _Engine) -> Exchange:
         started = time.perf_counter()
         exchange = replace(exchange, asked=engine.rephraser.rephrase(exchange.asked))
-        passages = engine.retriever.retrieve(exchange.asked, self.settings.passages)
+        passages = self._in_time(engine.retriever.retrieve(exchange.asked, self.settings.passages))
         timings = exchange.timed("retrieve", started)
         started = time.perf_counter()
         gate = engine.extractive.gate(exchange.asked, engine.extractive.rate(exchange.asked, passages))
         exchange = replace(exchange, passages=tuple(passages), gate=gate, answered=engine.extractive.answers(gate), timings_ms=timings)
         return replace(exchange, timings_ms=exchange.timed("answer", started))
+
+    def _in_time(self, passages: Sequence[Passage]) -> list[Passage]:
+        """Without those of articles whose review is overdue for longer than the settings allow."""
+        today, most = date.today(), self.settings.review_grace_days
+        return [passage for passage in passages if passage.source.review.overdue_days(today) <= most]
 
     def _answer(self, exchange: Exchange, engine: _Engine) -> Iterator[Answer]:
         assert exchange.judged is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
 from ragbot.store import Manifest
 
+RETRACTIONS = "retractions.csv"
 # A line that opens or closes the front matter.
 _RULE = re.compile(r"^-{3,}[ \t]*(?:\r\n|\r|\n|$)", re.MULTILINE)
 
@@ -76,13 +78,42 @@ def check_sources(settings: Settings, ids: Sequence[str] = ()) -> Checkup:
     files = {path.stem: path for path in list_source_files(settings.sources)}
     for unknown in (name for name in ids if name not in files):
         raise SourceError(f"There is no article {unknown!r}.", "See: ragbot sources list", path=settings.sources)
+    retracted = read_retractions(settings.sources / RETRACTIONS)
     for document in documents:
         path = files[document.source.id]
         problems += [SourceError(message, hint, path=path) for message, hint in _inner_problems(document)]
+        problems += [
+            SourceError(f"The reference {reference.key!r} was retracted ({reference.doi}).", "Take out what rests on it.", path=path)
+            for reference in document.source.references
+            if reference.doi is not None and reference.doi.casefold() in retracted
+        ]
     if ids:
         documents = [document for document in documents if document.source.id in ids]
         problems = [problem for problem in problems if getattr(problem, "path", None) in {files[name] for name in ids}]
     return Checkup(tuple(documents), tuple(problems))
+
+
+def read_retractions(path: Path) -> frozenset[str]:
+    """The DOIs of retracted publications, in lower case; none where there is no such file.
+
+    Args:
+        path: a CSV file with a column ``doi``, or ``OriginalPaperDOI`` as Retraction Watch's list has it.
+
+    Raises:
+        SourceError: the file cannot be read, or has neither column.
+    """
+    if not path.exists():
+        return frozenset()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            column = next((name for name in rows.fieldnames or () if name.strip().casefold() in ("doi", "originalpaperdoi")), None)
+            if column is None:
+                raise SourceError("The list of retractions has no column 'doi'.", "Name the column in its first line.", path=path, line=1)
+            found = [(row[column] or "").strip().casefold() for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"The list of retractions cannot be read: {error}.", "Save it as CSV in UTF-8.", path=path) from error
+    return frozenset(doi.removeprefix("https://doi.org/") for doi in found if doi)
 
 
 def _inner_problems(document: Document) -> list[tuple[str, str]]:

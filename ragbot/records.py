@@ -85,6 +85,10 @@ class Review:
     on: date | None = None
     due: date | None = None
 
+    def overdue_days(self, today: date) -> int:
+        """How many days the article should have been looked at again; 0 where it is not due or has no such day."""
+        return max(0, (today - self.due).days) if self.due is not None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -183,6 +187,7 @@ class Citation:
     start: int
     end: int
     reviewed: bool = False
+    overdue: bool = False
     references: tuple[Reference, ...] = ()
 
 

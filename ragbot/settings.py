@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     model_base_url: str | None = Field(None, description="address of a chat model that is served elsewhere")
     model_timeout_seconds: float = Field(30.0, gt=0, le=600)
     passages: int = Field(8, ge=1, le=50, description="passages that an answer is drawn from")
+    review_grace_days: int = Field(365, ge=0, description="days after its review was due from which an article is not used any more")
     question_limit: int = Field(2000, ge=100, le=20000, description="characters of a question")
     host: str = Field("127.0.0.1", description="address that the chat page listens on")
     port: int = Field(7860, ge=1, le=65535)

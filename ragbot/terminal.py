@@ -42,6 +42,7 @@ def print_answer(answer: Answer, console: Console) -> None:
         console.print(Padding(Text(f"“{quote}”", style="italic"), (0, 0, 0, 4)))
         details = [reference.key for reference in citation.references]
         details += [] if citation.reviewed else ["not clinically reviewed"]
+        details += ["review overdue"] if citation.overdue else []
         console.print(Padding(Text(f"{citation.article} · {' · '.join(details)}", style="dim"), (0, 0, 0, 4)))
     if answer.notice and not first:
         console.print("", Text(answer.notice, style="yellow"))

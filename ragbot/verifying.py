@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from ragbot.alignment import align, weakest
 from ragbot.models import Embedder
@@ -157,6 +158,7 @@ class Verifier:
             start=evidence.span.start,
             end=evidence.span.end,
             reviewed=source.review.state == "reviewed",
+            overdue=source.review.overdue_days(date.today()) > 0,
             references=tuple(reference for reference in source.references if reference.key in keys),
         )
 

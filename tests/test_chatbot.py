@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -133,3 +134,20 @@ def test_no_unsupported_statement_whatever_is_asked(starter: Ragbot, question: s
 def test_without_any_bot_help_still_stands(starter: Ragbot) -> None:
     assert broken_answer("i want to die", starter.settings).status == "emergency"
     assert "988" in (broken_answer("what is ketamine", starter.settings).notice or "")
+
+
+@pytest.mark.parametrize(("later", "overdue", "used"), [(date(2026, 12, 1), False, True), (date(2027, 6, 1), True, True), (date(2029, 1, 1), True, False)])
+def test_an_article_whose_review_is_overdue_is_marked_and_then_not_used(
+    bot: Ragbot, monkeypatch: pytest.MonkeyPatch, later: date, overdue: bool, used: bool
+) -> None:
+    class Later(date):
+        @classmethod
+        def today(cls) -> date:
+            return later
+
+    monkeypatch.setattr("ragbot.chatbot.date", Later)
+    monkeypatch.setattr("ragbot.verifying.date", Later)
+    answer = bot.ask("Do coffee grounds raise the harvest of tomato plants?")
+    cited = [one for one in answer.citations if one.article == "coffee-grounds"]
+    assert bool(cited) is used
+    assert all(one.overdue is overdue for one in cited)

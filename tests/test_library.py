@@ -13,7 +13,7 @@ from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMismatchError, PolicyError, SourceError
 from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
-from ragbot.library import add_article, build_index, check_sources, open_policy, read_article, retire_article
+from ragbot.library import add_article, build_index, check_sources, open_policy, read_article, read_retractions, retire_article
 from ragbot.settings import Settings
 from ragbot.store import Generation
 
@@ -227,3 +227,25 @@ def test_retiring_changes_the_status_and_nothing_else(data: bytes, settings: Mak
 def test_only_an_article_that_is_there_can_be_retired(settings: MakeSettings, copied_library: Path) -> None:
     with pytest.raises(SourceError, match="There is no article 'nowhere'"):
         retire_article(settings(sources=copied_library), "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("csv", "message"),
+    [
+        ("doi,why\n10.5555/IJG.2024.2,invented figures\n", "'pine2024' was retracted"),
+        ("\ufeffRecord ID,OriginalPaperDOI\n1,https://doi.org/10.5555/ijg.2024.2\n", "'pine2024' was retracted"),
+        ("doi\n10.5555/another\n", None),
+    ],
+)
+def test_a_retracted_reference_is_told(csv: str, message: str | None, settings: MakeSettings, copied_library: Path) -> None:
+    (copied_library / "retractions.csv").write_text(csv, encoding="utf-8")
+    problems = [str(problem) for problem in check_sources(settings(sources=copied_library)).problems]
+    assert any(message in problem for problem in problems) if message else not problems
+
+
+def test_a_list_of_retractions_without_dois_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "retractions.csv"
+    path.write_text("title\nPots\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="no column 'doi'"):
+        read_retractions(path)
+    assert read_retractions(tmp_path / "none.csv") == frozenset()

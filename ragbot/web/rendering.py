@@ -19,6 +19,7 @@ STATUS_WORDS = {
     "declined": "Outside what I can do",
 }
 NOT_REVIEWED = "Not clinically reviewed"
+OVERDUE = "Review overdue"
 
 
 def answer_html(answer: Answer, region: Region, directory: Line) -> str:
@@ -68,6 +69,7 @@ def _citation_list(answer: Answer) -> str:
     rows = []
     for citation in answer.citations:
         reviewed = "" if citation.reviewed else f' <span class="rb-tag">{NOT_REVIEWED}</span>'
+        reviewed += f' <span class="rb-tag">{OVERDUE}</span>' if citation.overdue else ""
         where = f" › {escape(citation.heading)}" if citation.heading else ""
         rows.append(f'<li value="{citation.number}"><a href="{article_path(citation)}">{escape(citation.title)}</a>{where}{reviewed}</li>')
     noun = "source" if len(rows) == 1 else "sources"
