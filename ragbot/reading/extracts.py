@@ -1,0 +1,57 @@
+"""What a foreign file or page holds, before a person has made an article of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+
+# Characters that show nothing and can hide or reorder words: zero-width, soft hyphen, bidi controls, tags, fillers.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+# A page of a printed original begins here; readers write it, citations look it up, nobody sees it.
+PAGE_MARKER = "<!-- page {number} -->"
+PAGE_PATTERN = re.compile(r"<!-- page (\d+) -->")
+MOST_WARNED_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What was read: the text as Markdown (headings as ``#``, paragraphs apart by an empty line), and what the file says of itself.
+
+    ``pages`` is the number of pages where there are any; the text then holds a line ``<!-- page n -->`` before the first paragraph that
+    begins on page n. ``warnings`` are what a curator has to look at, each a sentence.
+    """
+
+    text: str
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    published: date | None = None
+    publisher: str = ""
+    license: str = ""
+    url: str = ""
+    language: str = ""
+    pages: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    def tidied(self) -> Extract:
+        """With plain newlines, without invisible and control characters (a warning tells how many), at most one empty line in a row."""
+        text = self.text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
+        hidden = _INVISIBLE.findall(text)
+        warnings = self.warnings
+        if hidden:
+            place = _INVISIBLE.search(text)
+            assert place is not None
+            near = " ".join(_INVISIBLE.sub("", text[max(0, place.start() - 40) : place.end() + 40]).split())
+            warnings += (f"{len(hidden)} invisible characters were taken out, the first near {near!r}.",)
+        text = _CONTROL.sub("", _INVISIBLE.sub("", text))
+        text = "\n".join(line.rstrip() for line in text.split("\n"))
+        return replace(self, text=re.sub(r"\n{3,}", "\n\n", text).strip(), warnings=warnings)
+
+
+def hidden_words_warning(words: str, where: str = "") -> str:
+    """The sentence that tells a curator of words which no reader of the original saw."""
+    shown = " ".join(words.split())[:MOST_WARNED_CHARACTERS]
+    return f"Hidden text was left out{' ' + where if where else ''}: {shown!r}."
