@@ -98,6 +98,8 @@ class Ragbot:
         self.output_rail = OutputRail(self.policy.output_rules)
         self.embedder = Embedder(settings.embedding_model)
         self.alarms: list[str] = []
+        # Articles retired a moment ago, which the index in use may still hold.
+        self._withdrawn: frozenset[str] = frozenset()
         self._reranker = Reranker(settings.reranker_model) if settings.reranker_model else None
         self._chat_model = chat_model or _chat_model(settings)
         self._lock = threading.Lock()
@@ -155,6 +157,14 @@ class Ragbot:
         engine = self._current()
         exchange = self._retrieve(self._judge(exchange, engine), engine)
         yield from self._answer(exchange, engine)
+
+    def withdraw(self, article: str) -> None:
+        """Draws no answer from an article any more until the index is brought up to date."""
+        self._withdrawn |= {article}
+
+    def readmit(self, article: str) -> None:
+        """Draws answers again from an article that was withdrawn."""
+        self._withdrawn -= {article}
 
     def judge(self, text: str, history: History = ()) -> Judged:
         """What the guardrails say of a message, without answering it."""
@@ -237,9 +247,11 @@ class Ragbot:
         return replace(exchange, timings_ms=exchange.timed("answer", started))
 
     def _in_time(self, passages: Sequence[Passage]) -> list[Passage]:
-        """Without those of articles whose review is overdue for longer than the settings allow."""
+        """Without those of articles that were just retired, or whose review is overdue for longer than the settings allow."""
         today, most = date.today(), self.settings.review_grace_days
-        return [passage for passage in passages if passage.source.review.overdue_days(today) <= most]
+        return [
+            passage for passage in passages if passage.source.id not in self._withdrawn and passage.source.review.overdue_days(today) <= most
+        ]
 
     def _answer(self, exchange: Exchange, engine: _Engine) -> Iterator[Answer]:
         assert exchange.judged is not None
@@ -391,6 +403,8 @@ class Ragbot:
             if self._engine.generation.name != folder.name:
                 try:
                     self._engine = self._open_engine()
+                    # A build that began before an article was retired may still hold it.
+                    self._withdrawn &= self._engine.generation.documents.keys()
                 except RagbotError as error:
                     self._alarm(str(error))
             return self._engine

@@ -15,10 +15,10 @@ import syntok.segmenter
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ragbot.records import Chunk, Document, Sentence, Span
+from ragbot.records import PAGE_PATTERN, Chunk, Document, Sentence, Span
 
 # Part of the index's identity: raise it when the same document gives other chunks.
-VERSION = 2
+VERSION = 3
 # About 200 tokens of English, which leaves room for title and heading under the embedding model's 256.
 CHUNK_CHARACTERS = 800
 SENTENCE_CHARACTERS = 700
@@ -122,6 +122,9 @@ def _blocks(tokens: list[Token]) -> Iterator[_Block]:
             section += 1
             level = int(token.tag[1:])
             headings = {key: text for key, text in headings.items() if key < level} | {level: plain_text(tokens[index + 1].content)}
+        elif token.type == "html_block" and PAGE_PATTERN.fullmatch(token.content.strip()):
+            # No passage runs over a page, so that each quote stands on the page that its citation names.
+            section += 1
         elif token.type == "tr_open" and token.map:
             cells = [plain_text(cell.content) for cell in _row(tokens[index:]) if cell.content]
             yield _Block(section, _path(headings), token.map[0], (" | ".join(cells),), whole=True)

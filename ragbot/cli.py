@@ -6,6 +6,7 @@ Heavy parts (torch, chromadb, gradio) are imported by the commands that need the
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import sys
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ragbot import __version__
-from ragbot.errors import DatasetError, QuestionError, RagbotError
+from ragbot.errors import DatasetError, QuestionError, RagbotError, SourceError
 from ragbot.settings import Settings
 
 app = typer.Typer(
@@ -290,30 +291,112 @@ def check(ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", hel
 
 
 @sources_app.command("add")
-def add(path: Annotated[Path, typer.Argument(help="A Markdown file with front matter.")], as_json: Json = False) -> None:
-    """Copy an article into the sources as a draft. Publishing it is a person's act: set its status."""
-    from ragbot.library import add_article
+def add(
+    what: Annotated[str, typer.Argument(metavar="PATH_OR_URL", help="A file (Markdown, text, HTML, PDF, DOCX, ODT, EPUB) or an address.")],
+    by: Annotated[str | None, typer.Option("--by", help="Who adds it, for the record.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a draft of a file or a web page. Publishing it is a person's act of its own."""
+    from ragbot.curating import Desk
 
-    added = add_article(_settings(), path)
-    if as_json:
-        _print_json({"added": str(added)})
+    desk = Desk(_settings())
+    if what.startswith(("http://", "https://")):
+        identity = desk.add_url(what, by or _person())
     else:
-        stdout.print(f"{added}: added as a draft. Read it, set 'status: published', then run: ragbot index", markup=False, highlight=False)
+        path = Path(what)
+        try:
+            identity = desk.add_file(path.read_bytes(), path.name, by or _person())
+        except OSError as error:
+            raise SourceError(f"The file cannot be read: {error.strerror}.", path=path) from error
+    draft, origin = desk.draft(identity), desk.origin(identity)
+    path = desk.drafts_folder / f"{identity}.md"
+    if as_json:
+        _print_json({"added": str(path), "id": identity, "to_do": str(draft.problem) if draft.problem else None, "warnings": origin.warnings if origin else []})
+        return
+    for warning in origin.warnings if origin else ():
+        stdout.print(f"Look at: {warning}", style="yellow", markup=False, highlight=False)
+    if draft.problem:
+        stdout.print(f"To do before publishing: {draft.problem}", style="yellow", markup=False, highlight=False)
+    stdout.print(f"{path}: added as a draft. Read and mend it, then: ragbot sources publish {identity}", markup=False, highlight=False)
+
+
+@sources_app.command("publish")
+def publish(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The draft's id.")],
+    by: Annotated[str | None, typer.Option("--by", help="Who publishes it, for the record.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish a draft: the bot answers from it at once."""
+    from ragbot.curating import Desk
+
+    Desk(_settings()).publish(identity, by or _person())
+    _index_after("published", identity, as_json)
 
 
 @sources_app.command("retire")
-def retire(identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")], as_json: Json = False) -> None:
+def retire(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")],
+    by: Annotated[str | None, typer.Option("--by", help="Who retires it, for the record.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
     """Retire an article and take it out of the index at once."""
-    from ragbot.library import build_index, retire_article
+    from ragbot.curating import Desk
+
+    Desk(_settings()).retire(identity, by or _person())
+    _index_after("retired", identity, as_json)
+
+
+@sources_app.command("restore")
+def restore(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")],
+    version: Annotated[str | None, typer.Option("--version", help="sha256 of an earlier version, which becomes the draft.", show_default=False)] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who restores it, for the record.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish a retired article again, or make an earlier version the draft."""
+    from ragbot.curating import Desk
+
+    Desk(_settings()).restore(identity, by or _person(), version)
+    if version is None:
+        _index_after("restored", identity, as_json)
+    elif as_json:
+        _print_json({"restored": identity, "version": version})
+    else:
+        stdout.print(f"{identity}: the version is its draft now. See: ragbot sources publish {identity}", markup=False, highlight=False)
+
+
+@sources_app.command("history")
+def history(identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Only this article.")] = None, as_json: Json = False) -> None:
+    """Tell who did what to the articles, when, and the sha256 of what."""
+    from ragbot.curating import Desk
+
+    acts = Desk(_settings()).history.acts(identity)
+    if as_json:
+        _print_json([asdict(act) for act in acts])
+        return
+    for act in acts:
+        of = act.after.article or act.after.draft or act.before.draft or act.before.article or ""
+        stdout.print(f"{act.at}  {act.action:<10} {act.article}  by {act.by}  {of[:12]}  {act.note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _index_after(done: str, identity: str, as_json: bool) -> None:
+    from ragbot.library import build_index
 
     settings = _settings()
-    path = retire_article(settings, identity)
     with _progress() as show:
         report = build_index(settings, progress=show)
     if as_json:
-        _print_json({"retired": str(path), "generation": report.generation})
+        _print_json({done: str(settings.sources / f"{identity}.md"), "generation": report.generation})
     else:
-        stdout.print(f"{path}: retired; it is in no answer any more ({report.generation}).", markup=False, highlight=False)
+        stdout.print(f"{settings.sources / identity}.md: {done} ({report.generation}).", markup=False, highlight=False)
+
+
+def _person() -> str:
+    """Who sits at this terminal, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 @app.command("eval")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,12 @@ from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
 from ragbot.indexing import IndexReport, Progress, update_index
 from ragbot.models import Embedder
-from ragbot.reading import READERS, list_source_files, read_source, read_sources
-from ragbot.reading.front_matter import replace_status
+from ragbot.reading import list_source_files, read_source, read_sources
 from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
 from ragbot.store import Manifest
 
 RETRACTIONS = "retractions.csv"
-# A line that opens or closes the front matter.
-_RULE = re.compile(r"^-{3,}[ \t]*(?:\r\n|\r|\n|$)", re.MULTILINE)
 
 
 def open_policy(settings: Settings) -> Policy:
@@ -31,8 +27,13 @@ def open_policy(settings: Settings) -> Policy:
     return Policy(settings.policy or REVIEWED_POLICY)
 
 
-def build_index(settings: Settings, *, rebuild: bool = False, progress: Progress = lambda step, done, total: None) -> IndexReport:
+def build_index(
+    settings: Settings, *, rebuild: bool = False, progress: Progress = lambda step, done, total: None, embedder: Embedder | None = None
+) -> IndexReport:
     """Brings the index up to date with the published articles and the policy.
+
+    Args:
+        embedder: a loaded embedding model to share; one is loaded where None.
 
     Raises:
         SourceError: an article cannot be read; the first problem, the last good index keeps serving.
@@ -45,7 +46,7 @@ def build_index(settings: Settings, *, rebuild: bool = False, progress: Progress
     examples = policy.examples
     published = [document for document in documents if document.source.status == "published"]
     chunks = [chunk for document in published for chunk in chunking.split_document(document)]
-    embedder = Embedder(settings.embedding_model)
+    embedder = embedder or Embedder(settings.embedding_model)
     manifest = Manifest(
         embedder=embedder.digest,
         chunker=chunking.VERSION,
@@ -81,7 +82,7 @@ def check_sources(settings: Settings, ids: Sequence[str] = ()) -> Checkup:
     retracted = read_retractions(settings.sources / RETRACTIONS)
     for document in documents:
         path = files[document.source.id]
-        problems += [SourceError(message, hint, path=path) for message, hint in _inner_problems(document)]
+        problems += [SourceError(message, hint, path=path) for message, hint in article_problems(document)]
         problems += [
             SourceError(f"The reference {reference.key!r} was retracted ({reference.doi}).", "Take out what rests on it.", path=path)
             for reference in document.source.references
@@ -116,7 +117,8 @@ def read_retractions(path: Path) -> frozenset[str]:
     return frozenset(doi.removeprefix("https://doi.org/") for doi in found if doi)
 
 
-def _inner_problems(document: Document) -> list[tuple[str, str]]:
+def article_problems(document: Document) -> list[tuple[str, str]]:
+    """What is wrong inside an article, each with a hint: no quotable sentence, reference keys and cautions that lead nowhere."""
     chunks: Sequence[Chunk] = chunking.split_document(document)
     if not chunks:
         return [("The article has no sentence that can be quoted.", "Write its text below the front matter.")]
@@ -142,41 +144,3 @@ def read_article(settings: Settings, identity: str) -> Document:
     if identity not in files:
         raise SourceError(f"There is no article {identity!r}.", "See: ragbot sources list", path=settings.sources)
     return read_source(files[identity])
-
-
-def add_article(settings: Settings, path: Path) -> Path:
-    """Copies an article into the sources as a draft; where it lies then. Nothing that is there is overwritten.
-
-    Raises:
-        SourceError: it cannot be read, or its id is taken.
-    """
-    if path.suffix.lower() not in READERS:
-        raise SourceError(f"No reader for {path.suffix or path.name!r} yet.", f"Known: {', '.join(READERS)}.", path=path)
-    read_source(path)
-    target = settings.sources / path.name
-    if any(other.stem.casefold() == path.stem.casefold() for other in list_source_files(settings.sources)):
-        raise SourceError(f"The id {path.stem!r} is taken.", "Rename the file.", path=path)
-    target.write_text(_with_status(path, "draft"), encoding="utf-8")
-    return target
-
-
-def retire_article(settings: Settings, identity: str) -> Path:
-    """Sets an article's status to ``retired``; its file stays, everything else in it unchanged.
-
-    Raises:
-        SourceError: there is none, or it cannot be read.
-    """
-    read_article(settings, identity)
-    path = next(path for path in list_source_files(settings.sources) if path.stem == identity)
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(_with_status(path, "retired"), encoding="utf-8", newline="")
-    draft.replace(path)
-    return path
-
-
-def _with_status(path: Path, status: str) -> str:
-    """The file's text with another status in its front matter, everything else as it is."""
-    text = path.read_bytes().decode("utf-8-sig")
-    # The file was read before, so its front matter lies between two lines of three dashes or more.
-    opening, closing = list(_RULE.finditer(text))[:2]
-    return text[: opening.end()] + replace_status(text[opening.end() : closing.start()], status) + text[closing.start() :]

@@ -7,10 +7,15 @@ A span always indexes into the text of the document that it belongs to, so that 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal
+
+# A page of a printed original begins here; readers write it, citations look it up, nobody sees it.
+PAGE_MARKER = "<!-- page {number} -->"
+PAGE_PATTERN = re.compile(r"<!-- page (\d+) -->")
 
 Status = Literal["answered", "abstained", "referred", "emergency", "declined"]
 Label = Literal[
@@ -118,6 +123,15 @@ class Document:
     text: str
     digest: str
 
+    def page_at(self, place: int) -> int | None:
+        """The page of the printed original that the character at ``place`` stands on; None where the article has no pages."""
+        page = None
+        for marker in PAGE_PATTERN.finditer(self.text):
+            if marker.start() > place:
+                break
+            page = int(marker.group(1))
+        return page
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -186,6 +200,7 @@ class Citation:
     quote: str
     start: int
     end: int
+    page: int | None = None
     reviewed: bool = False
     overdue: bool = False
     references: tuple[Reference, ...] = ()

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     question_limit: int = Field(2000, ge=100, le=20000, description="characters of a question")
     host: str = Field("127.0.0.1", description="address that the chat page listens on")
     port: int = Field(7860, ge=1, le=65535)
+    staff: dict[str, str] = Field({}, description="who may use the staff page: name → argon2 hash of a password (ragbot staff password)")
+    keep_questions: bool = Field(False, description="keep the redacted text of questions that found no answer, for the staff page")
+    keep_questions_days: int = Field(30, ge=1, le=30, description="days after which kept questions are deleted")
     questions_per_minute: int = Field(10, ge=1, description="per visitor")
     questions_per_day: int = Field(100, ge=1, description="per visitor")
 

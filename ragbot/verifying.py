@@ -157,6 +157,7 @@ class Verifier:
             quote=quote,
             start=evidence.span.start,
             end=evidence.span.end,
+            page=self._documents[source.id].page_at(evidence.span.start),
             reviewed=source.review.state == "reviewed",
             overdue=source.review.overdue_days(date.today()) > 0,
             references=tuple(reference for reference in source.references if reference.key in keys),

@@ -21,9 +21,7 @@ def list_source_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise SourceError("There is no such folder of sources.", "Name it with --sources DIR or RAGBOT_SOURCES.", path=folder)
     return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in READERS and not path.name.startswith(".") and path.name != "README.md" and path.is_file()
+        path for path in folder.iterdir() if path.suffix.lower() in READERS and not path.name.startswith(".") and path.name != "README.md" and path.is_file()
     )
 
 

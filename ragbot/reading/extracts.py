@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 
+from ragbot.records import PAGE_MARKER, PAGE_PATTERN
+
+__all__ = ["PAGE_MARKER", "PAGE_PATTERN", "Extract", "hidden_words_warning"]
+
 # Characters that show nothing and can hide or reorder words: zero-width, soft hyphen, bidi controls, tags, fillers.
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-# A page of a printed original begins here; readers write it, citations look it up, nobody sees it.
-PAGE_MARKER = "<!-- page {number} -->"
-PAGE_PATTERN = re.compile(r"<!-- page (\d+) -->")
 MOST_WARNED_CHARACTERS = 80
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from datetime import date
 from pathlib import Path
@@ -154,6 +155,34 @@ def read_front_matter(text: str, path: Path, first_line: int) -> Source:
         else:
             message, hint = f"The value of {name!r} cannot be used: {problem['msg']}.", ""
         raise SourceError(message, hint, path=path, line=first_line + _line_of(node, location)) from error
+
+
+# A line that opens or closes the front matter.
+_RULE = re.compile(r"^-{3,}[ \t]*(?:\r\n|\r|\n|$)", re.MULTILINE)
+
+
+def split_file(text: str) -> tuple[str, str]:
+    """The YAML and the text of an article's file, neither of them checked; the YAML is empty where there is no front matter."""
+    rules = list(_RULE.finditer(text))[:2]
+    if len(rules) < 2 or rules[0].start() != 0:
+        return "", text
+    return text[rules[0].end() : rules[1].start()], text[rules[1].end() :]
+
+
+def read_values(text: str) -> dict[str, Any]:
+    """The keys and values in the YAML of a card, whatever they are; empty where it cannot be read. For drafts, which may be unfinished."""
+    try:
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 — a safe loader
+    except (yaml.YAMLError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def set_status(text: str, status: str) -> str:
+    """An article's file with another status in its front matter, everything else as it is."""
+    yaml_text, _ = split_file(text)
+    opening = next(_RULE.finditer(text)).end()
+    return text[:opening] + replace_status(yaml_text, status) + text[opening + len(yaml_text) :]
 
 
 def replace_status(text: str, status: str) -> str:

@@ -36,9 +36,7 @@ def read_markdown(path: Path) -> Document:
         raise SourceError("The file holds a NUL character.", "Save it as plain text.", path=path, line=text[: text.index("\0")].count("\n") + 1)
     tokens = MarkdownIt("commonmark").use(front_matter_plugin).parse(text)
     if not tokens or tokens[0].type != "front_matter" or tokens[0].map is None:
-        raise SourceError(
-            "There is no front matter.", "Begin the file with a line '---', the card in YAML, and another line '---'.", path=path, line=1
-        )
+        raise SourceError("There is no front matter.", "Begin the file with a line '---', the card in YAML, and another line '---'.", path=path, line=1)
     source = read_front_matter(tokens[0].content, path, first_line=2)
     lines = text.split("\n")
     body = "\n".join(lines[tokens[0].map[1] :]).lstrip("\n")

@@ -23,10 +23,12 @@ from ragbot.records import Span
 from ragbot.settings import Settings
 from ragbot.web import pages
 from ragbot.web.protecting import Doorkeeper
+from ragbot.web.reindexing import Reindexing
 from ragbot.web.rendering import article_html
+from ragbot.web.staff import Staff
 
 _log = logging.getLogger("ragbot")
-STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
+STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "staff.css": "text/css", "staff.js": "text/javascript"}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -45,6 +47,9 @@ def create_app(settings: Settings) -> FastAPI:
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
     background = BotInTheBackground(settings)
+    reindexing = Reindexing(settings, lambda: bot.embedder if (bot := background.loaded) is not None else None)
+    # Without a password hash there is no staff page at all.
+    staff = Staff(settings, lambda: background.loaded, reindexing).app() if settings.staff else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -82,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     blocks.queue(api_open=False, max_size=20, default_concurrency_limit=2)
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
     app.middleware("http")(partial(_frame, frame=_frame_html(settings, policy, responses)))
-    app.add_middleware(Doorkeeper)
+    app.add_middleware(Doorkeeper, staff=staff)
     gr.mount_gradio_app(
         app,
         blocks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -33,11 +34,26 @@ HEADERS = {
 }
 
 
-class Doorkeeper:
-    """ASGI middleware: unknown routes are 404, large requests 413, and every reply carries the security headers."""
+# The staff page has plain forms and one small script; its originals are framed by itself only and say so themselves.
+STAFF_HEADERS = HEADERS | {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+}
+MOST_STAFF_BYTES = 20_500_000
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Doorkeeper:
+    """ASGI middleware: unknown routes are 404, large requests 413, and every reply carries the security headers.
+
+    What lies under /staff goes to the staff app alone, where there is one; the chat's app never sees it.
+    """
+
+    def __init__(self, app: ASGIApp, staff: ASGIApp | None = None) -> None:
         self._app = app
+        self._staff = staff
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,6 +62,12 @@ class Doorkeeper:
                 await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
+        if self._staff is not None and (path == "/staff" or path.startswith("/staff/")):
+            if _declared_length(scope) > MOST_STAFF_BYTES:
+                await self._refuse(413, "That file is too large: at most 20 MB.", scope, receive, send)
+            else:
+                await self._staff(scope, _limited(receive, MOST_STAFF_BYTES), _with_headers(send, STAFF_HEADERS))
+            return
         routes = POST_ROUTES if method == "POST" else PUBLIC_ROUTES
         if method not in ("GET", "HEAD", "POST") or not any(route.fullmatch(path) for route in routes):
             await self._refuse(404, "There is nothing here.", scope, receive, send)
@@ -64,11 +86,11 @@ class Doorkeeper:
 def _declared_length(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else MOST_BYTES + 1
+            return int(value) if value.isdigit() else MOST_STAFF_BYTES + 1
     return 0
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int = MOST_BYTES) -> Receive:
     """A receive that stops reading where a request without a length goes on for too long."""
     taken = 0
 
@@ -76,19 +98,21 @@ def _limited(receive: Receive) -> Receive:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MOST_BYTES:
+        if taken > most:
             return {"type": "http.disconnect"}
         return message
 
     return limited
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, standard: Mapping[str, str] = HEADERS) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
+            for name, value in standard.items():
+                # A reply of the staff app may be stricter or, for what it frames itself, different.
+                if standard is HEADERS or name not in headers:
+                    headers[name] = value
         await send(message)
 
     return sending

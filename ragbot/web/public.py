@@ -55,6 +55,11 @@ class BotInTheBackground:
             return "loading"
         return "broken" if self._bot is None else "ready"
 
+    @property
+    def loaded(self) -> Ragbot | None:
+        """The bot, or None while it is loading or where it could not be opened."""
+        return self._bot
+
     def get(self, timeout_seconds: float = 120) -> Ragbot:
         """The loaded bot.
 

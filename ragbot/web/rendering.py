@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from urllib.parse import urlencode
 
@@ -71,6 +72,7 @@ def _citation_list(answer: Answer) -> str:
         reviewed = "" if citation.reviewed else f' <span class="rb-tag">{NOT_REVIEWED}</span>'
         reviewed += f' <span class="rb-tag">{OVERDUE}</span>' if citation.overdue else ""
         where = f" › {escape(citation.heading)}" if citation.heading else ""
+        where += f", page {citation.page}" if citation.page else ""
         rows.append(f'<li value="{citation.number}"><a href="{article_path(citation)}">{escape(citation.title)}</a>{where}{reviewed}</li>')
     noun = "source" if len(rows) == 1 else "sources"
     return f'<details class="rb-sources"><summary>{len(rows)} {noun}</summary><ol>{"".join(rows)}</ol></details>'
@@ -137,6 +139,8 @@ def _flat(text: str) -> str:
 
 
 OPEN_MARK, CLOSE_MARK = "\ue000", "\ue001"
+# How the marker of a page comes out of the renderer, which shows no HTML.
+_PAGE = re.compile(r"<p>&lt;!-- page (\d+) --&gt;</p>")
 
 
 def article_html(document: Document, quoted: Span | None) -> str:
@@ -152,7 +156,7 @@ def article_html(document: Document, quoted: Span | None) -> str:
     for number, reference in enumerate(source.references, start=1):
         link = f'<a class="rb-ref" href="#ref-{escape(reference.key)}" title="{escape(reference.title, quote=True)}">{number}</a>'
         body = body.replace(f"[{escape(reference.key)}]", f"<sup>{link}</sup>")
-    marked = _marks_to_html(body)
+    marked = _PAGE.sub(r'<p class="rb-page-number" id="page-\1">Page \1</p>', _marks_to_html(body))
     reviewed = source.review.state == "reviewed"
     state = f"Reviewed by {escape(source.review.by or '')} on {source.review.on}" if reviewed else NOT_REVIEWED
     due = f" · review due {source.review.due}" if source.review.due else ""

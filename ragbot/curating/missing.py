@@ -1,0 +1,225 @@
+"""What is missing: how often questions found no answer, near which article, and, where an organisation has opted in, their redacted text.
+
+By default only counts are kept, by day: no word of a question ever reaches the disk. With ``keep_questions`` the text of questions
+that found no answer, or whose answer was marked as unhelpful, is kept for at most ``keep_questions_days``, with names, numbers and
+addresses blacked out; what was said in a crisis is never kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from ragbot.errors import SourceError
+from ragbot.models import Embedder
+from ragbot.records import Answer
+from ragbot.settings import Settings
+
+FOLDER = "feedback"
+NOWHERE = "(nothing near)"
+# Questions whose vectors are nearer than this on average (cosine distance) ask about the same thing.
+SAME_QUESTION = 0.45
+Why = Literal["abstained", "unhelpful"]
+_NEVER_KEPT = ("crisis", "medical_emergency", "illicit", "injection")
+_REDACTIONS = tuple(
+    (re.compile(pattern, re.IGNORECASE if ignoring else 0), words)
+    for pattern, words, ignoring in (
+        (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "[e-mail]", True),
+        (r"\b(?:https?://|www\.)\S+", "[address]", True),
+        (r"(?<!\w)@\w+", "[name]", True),
+        (r"\b(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})\b", "[date]", True),
+        (r"(?<![\w.])\+?\(?\d[\d ()/.-]{6,}\d\b", "[number]", True),
+        (r"\b\d{5,}\b", "[number]", True),
+        (r"((?i:\b(?:my name is|i am called|i'm called|called|named|mr|mrs|ms|miss|dr|doctor|prof))\.? )([A-Z]\w+(?: [A-Z]\w+)*)", r"\1[name]", False),
+        (r"(?<=[a-z,;] )(?!I\b)[A-Z][a-z]+(?: [A-Z][a-z]+)+", "[name]", False),
+        (r"\b\d+ [A-Z]\w+ (?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Way)\b", "[address]", False),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A kept question: its redacted words, why it was kept, the day, the nearest article, and the draft that somebody began for it."""
+
+    id: int
+    day: str
+    question: str
+    why: Why
+    nearest: str
+    draft: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How often an article was cited and marked as helpful or not, and the last day it was cited."""
+
+    cited: int = 0
+    last_cited: str | None = None
+    helpful: int = 0
+    unhelpful: int = 0
+
+
+class Feedback:
+    """Counts and, with opt-in, redacted questions, in one SQLite file. Safe to share between threads and processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.sources / FOLDER
+        self.keeps_questions = settings.keep_questions
+        self.days = settings.keep_questions_days
+        self._lock = threading.Lock()
+
+    # What the chat page tells.
+
+    def count(self, answer: Answer) -> None:
+        """Counts an answer; keeps its question, redacted, where nothing answered it and the organisation has opted in."""
+        cited = {citation.article for citation in answer.citations}
+        keys = [("label", answer.guardrail.label), ("status", answer.status), *(("cited", article) for article in cited)]
+        if answer.status == "abstained":
+            keys.append(("missing", _nearest(answer)))
+        with self._writing() as database:
+            self._add(database, keys)
+            if answer.status == "abstained":
+                self._keep(database, answer, "abstained")
+
+    def mark(self, answer: Answer, helpful: bool) -> None:
+        """Counts a thumb up or down for the articles that an answer cites."""
+        cited = {citation.article for citation in answer.citations}
+        with self._writing() as database:
+            self._add(database, [("helpful" if helpful else "unhelpful", article) for article in cited or {NOWHERE}])
+            if not helpful:
+                self._keep(database, answer, "unhelpful")
+
+    def _keep(self, database: sqlite3.Connection, answer: Answer, why: Why) -> None:
+        if not self.keeps_questions or answer.guardrail.label in _NEVER_KEPT or answer.status == "emergency":
+            return
+        values = (_today(), redact(answer.question), why, _nearest(answer))
+        database.execute("INSERT INTO questions (day, question, why, nearest) VALUES (?, ?, ?, ?)", values)
+
+    # What the staff page shows.
+
+    def usage(self) -> dict[str, Usage]:
+        """How each article was used, by its id."""
+        found: dict[str, Usage] = {}
+        query = """SELECT key, SUM(n * (kind = 'cited')), MAX(CASE kind WHEN 'cited' THEN day END), SUM(n * (kind = 'helpful')),
+            SUM(n * (kind = 'unhelpful')) FROM counts WHERE kind IN ('cited', 'helpful', 'unhelpful') GROUP BY key"""
+        for key, cited, last, helpful, unhelpful in self._read(query):
+            found[key] = Usage(cited, last, helpful, unhelpful)
+        return found
+
+    def totals(self, kind: Literal["label", "status", "missing"], days: int = 30) -> list[tuple[str, int]]:
+        """The counts of one kind over the last days, the most frequent first."""
+        since = (date.today() - timedelta(days=days)).isoformat()
+        return list(self._read("SELECT key, SUM(n) FROM counts WHERE kind = ? AND day >= ? GROUP BY key ORDER BY 2 DESC, 1", (kind, since)))
+
+    def questions(self) -> list[Kept]:
+        """The kept questions that no article was published for yet, the oldest first; what is too old is deleted before."""
+        self.delete_old()
+        return [Kept(*row) for row in self._read("SELECT id, day, question, why, nearest, draft FROM questions WHERE done = 0 ORDER BY id")]
+
+    def grouped(self, embedder: Embedder) -> list[list[Kept]]:
+        """The kept questions, those of one meaning together, the largest group first."""
+        kept = self.questions()
+        if len(kept) < 2:
+            return [[one] for one in kept]
+        from sklearn.cluster import AgglomerativeClustering
+
+        clustering = AgglomerativeClustering(n_clusters=None, metric="cosine", linkage="average", distance_threshold=SAME_QUESTION)
+        groups: dict[int, list[Kept]] = {}
+        for one, group in zip(kept, clustering.fit_predict(embedder.encode([one.question for one in kept])), strict=True):
+            groups.setdefault(int(group), []).append(one)
+        return sorted(groups.values(), key=len, reverse=True)
+
+    def begin_article(self, ids: Sequence[int], draft: str) -> None:
+        """Remembers which draft is to answer these questions."""
+        with self._writing() as database:
+            database.executemany("UPDATE questions SET draft = ? WHERE id = ?", [(draft, identity) for identity in ids])
+
+    def published(self, article: str) -> int:
+        """Turns the questions that an article was written for into items of the evaluators' set; how many."""
+        waiting = list(self._read("SELECT id, question FROM questions WHERE draft = ? AND done = 0", (article,)))
+        if not waiting:
+            return 0
+        path = self.folder / "asked.answers.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            for identity, question in waiting:
+                item = {"id": f"asked-{identity}", "question": question, "status": ["answered"], "must_cite": [article]}
+                file.write(json.dumps(item, ensure_ascii=False) + "\n")
+        with self._writing() as database:
+            database.executemany("UPDATE questions SET done = 1, question = '' WHERE id = ?", [(identity,) for identity, _ in waiting])
+        return len(waiting)
+
+    def delete_old(self) -> None:
+        """Deletes questions that were kept for longer than the settings allow."""
+        if not (self.folder / "feedback.sqlite").exists():
+            return
+        with self._writing() as database:
+            database.execute("DELETE FROM questions WHERE day < ?", ((date.today() - timedelta(days=self.days)).isoformat(),))
+
+    def delete_questions(self, ids: Sequence[int] | None = None) -> int:
+        """Deletes kept questions, all where none are named; how many. The bytes are overwritten on the disk."""
+        if not (self.folder / "feedback.sqlite").exists():
+            return 0
+        with self._writing() as database:
+            if ids is None:
+                return database.execute("DELETE FROM questions").rowcount
+            return sum(database.execute("DELETE FROM questions WHERE id = ?", (identity,)).rowcount for identity in ids)
+
+    # The file.
+
+    @staticmethod
+    def _add(database: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> None:
+        rows = [(_today(), kind, key) for kind, key in keys]
+        database.executemany("INSERT INTO counts VALUES (?, ?, ?, 1) ON CONFLICT (day, kind, key) DO UPDATE SET n = n + 1", rows)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                database = sqlite3.connect(self.folder / "feedback.sqlite", timeout=10)
+            except (OSError, sqlite3.Error) as error:
+                raise SourceError(f"The counts cannot be written: {error}.", "Make the folder writable.", path=self.folder) from error
+            try:
+                # What is deleted is overwritten, and no second file keeps a copy of it.
+                database.execute("PRAGMA secure_delete = ON")
+                database.execute("CREATE TABLE IF NOT EXISTS counts (day TEXT, kind TEXT, key TEXT, n INTEGER, PRIMARY KEY (day, kind, key))")
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS questions (id INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT, question TEXT, why TEXT, nearest TEXT, "
+                    "draft TEXT, done INTEGER DEFAULT 0)"
+                )
+                yield database
+                database.commit()
+            except sqlite3.Error as error:
+                raise SourceError(f"The counts cannot be written: {error}.", "Make room on the disk, or mend the file.", path=self.folder) from error
+            finally:
+                database.close()
+
+    def _read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        path = self.folder / "feedback.sqlite"
+        if not path.exists():
+            return []
+        with self._writing() as database:
+            return database.execute(query, values).fetchall()
+
+
+def redact(question: str) -> str:
+    """A question without e-mail and web addresses, handles, long numbers, dates, and what looks like a person's name."""
+    for pattern, words in _REDACTIONS:
+        question = pattern.sub(words, question)
+    return question
+
+
+def _nearest(answer: Answer) -> str:
+    found = [near.article for near in answer.nearest] or [citation.article for citation in answer.citations]
+    return found[0] if found else NOWHERE
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

@@ -1,0 +1,180 @@
+"""What a curator should look at before a draft is published. Findings inform; only an incomplete card keeps a draft from being published."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ragbot import chunking
+from ragbot.curating.desk import Draft
+from ragbot.curating.versions import Origin
+from ragbot.guardrails import OutputRail, foreign_link
+from ragbot.library import article_problems
+from ragbot.models import Embedder
+from ragbot.records import Chunk, Document, Sentence, Span
+from ragbot.store import Generation
+from ragbot.verifying import figures
+
+Kind = Literal["incomplete", "hidden", "instruction", "link", "duplicate", "contradiction", "card", "reference", "reading"]
+# Words in a row that two texts share by chance only seldom; half of them shared is the usual sign of a near-duplicate (Broder 1997).
+SHINGLE_WORDS = 5
+DUPLICATE_SHARE = 0.5
+# Sentences this near to each other (cosine) are mostly about the same thing, so differing figures deserve a look.
+SAME_MATTER = 0.72
+MOST_CONTRADICTIONS = 10
+# Health texts for the public aim at US grade 8 or lower (AHRQ Health Literacy Universal Precautions Toolkit); above 12 it is college text.
+PLAIN_GRADE, HARD_GRADE = 8.0, 12.0
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at: its kind, a sentence on it, and the words of the draft that it is about, with their place in the draft's text."""
+
+    kind: Kind
+    message: str
+    words: str = ""
+    span: Span | None = None
+
+
+def proof(
+    draft: Draft, origin: Origin | None, rail: OutputRail, others: Iterable[Document], generation: Generation | None, embedder: Embedder | None
+) -> list[Finding]:
+    """Everything that was found, the gravest first.
+
+    Args:
+        others: the articles and drafts that it may repeat; one of the same id is its own earlier version.
+        generation, embedder: the index and model for comparing figures; without them figures are not compared.
+    """
+    # An unfinished card must not hide what is wrong with the text.
+    document = replace(draft.document, text=draft.document.text or " ")
+    chunks = chunking.split_document(document)
+    found: list[Finding] = []
+    if draft.problem is not None:
+        found.append(Finding("incomplete", f"{draft.problem.message} {draft.problem.hint}".strip()))
+    found += [Finding("hidden" if "idden" in warning or "nvisible" in warning else "reading", warning) for warning in (origin.warnings if origin else ())]
+    found += list(_planted(document, chunks, rail))
+    found += list(_duplicates(document, others))
+    if generation is not None and embedder is not None:
+        found += list(_contradictions(document, chunks, generation, embedder))
+    found += _card(document)
+    if draft.problem is None:
+        found += [Finding("reference", f"{message} {hint}".strip()) for message, hint in article_problems(document)]
+    grade = reading_grade(chunks)
+    if grade is not None and grade > PLAIN_GRADE:
+        hard = "hard to read for most people" if grade > HARD_GRADE else "harder than health information for the public should be"
+        found.append(Finding("reading", f"The text reads at US school grade {grade:.0f}, which is {hard} (aim at {PLAIN_GRADE:.0f} or lower)."))
+    return found
+
+
+def reading_grade(chunks: Sequence[Chunk]) -> float | None:
+    """The Flesch–Kincaid grade of the sentences (Kincaid et al. 1975): 0.39 × words per sentence + 11.8 × syllables per word − 15.59.
+
+    None where there are fewer than 30 words, which say nothing. Syllables are counted by hyphenation, which misses some.
+    """
+    sentences = [sentence.text for chunk in chunks for sentence in chunk.sentences]
+    words = [word for sentence in sentences for word in _WORD.findall(sentence)]
+    if len(words) < 30:
+        return None
+    syllables = sum(len(_hyphenation().positions(word.lower())) + 1 for word in words)
+    return round(0.39 * len(words) / len(sentences) + 11.8 * syllables / len(words) - 15.59, 1)
+
+
+@functools.cache
+def _hyphenation() -> Any:
+    import pyphen
+
+    return pyphen.Pyphen(lang="en_US")
+
+
+def _planted(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterable[Finding]:
+    """Sentences that no answer may hold, such as words that speak to the bot, and addresses that the card does not name."""
+    known = [document.source.url, *(reference.link for reference in document.source.references if reference.link)]
+    for sentence in _sentences(chunks):
+        if objection := rail.objection(sentence.text, "answered"):
+            message = (
+                "These words speak to the bot, not to a reader; they are never quoted. Take them out."
+                if objection == "planted-instruction"
+                else f"This sentence is never quoted (rule {objection!r}). Put it in other words or leave it."
+            )
+            yield Finding("instruction" if objection != "link" else "link", message, sentence.text, sentence.span)
+        elif address := foreign_link(sentence.span.of(document.text), known):
+            yield Finding(
+                "link",
+                f"The address {address!r} does not stand in the card; the sentence is not quoted. Name it among the references.",
+                sentence.text,
+                sentence.span,
+            )
+
+
+def _duplicates(document: Document, others: Iterable[Document]) -> Iterable[Finding]:
+    mine = _shingles(document.text)
+    if not mine:
+        return
+    for other in others:
+        if other.source.id == document.source.id:
+            continue
+        shared = len(mine & _shingles(other.text)) / len(mine)
+        if shared >= DUPLICATE_SHARE:
+            yield Finding(
+                "duplicate", f"Near-duplicate of {other.source.title!r} ({other.source.id}): {shared:.0%} of its runs of {SHINGLE_WORDS} words stand there too."
+            )
+
+
+def _contradictions(document: Document, chunks: Sequence[Chunk], generation: Generation, embedder: Embedder) -> Iterable[Finding]:
+    """Sentences whose figures differ, in the same unit, from those of a published sentence about the same matter."""
+    own = [sentence for sentence in _sentences(chunks) if _measured(sentence.text)]
+    theirs = [(chunk, sentence) for chunk in generation.chunks for sentence in chunk.sentences]
+    if not own or not theirs:
+        return
+    likeness = embedder.encode([sentence.text for sentence in own]) @ generation.sentence_vectors.T
+    found: list[tuple[float, Finding]] = []
+    for row, sentence in enumerate(own):
+        said = _measured(sentence.text)
+        for place in np.argsort(-likeness[row])[:5]:
+            chunk, other = theirs[int(place)]
+            if likeness[row, place] < SAME_MATTER:
+                break
+            held = _measured(other.text)
+            differing = [unit for unit in said if unit in held and not said[unit] & held[unit]]
+            if chunk.source_id == document.source.id or not differing:
+                continue
+            message = f"Compare the figures ({', '.join(differing)}) with {chunk.title!r}, which says: “{other.text}”"
+            found.append((float(likeness[row, place]), Finding("contradiction", message, sentence.text, sentence.span)))
+            break
+    found.sort(key=lambda pair: -pair[0])
+    yield from (finding for _, finding in found[:MOST_CONTRADICTIONS])
+
+
+def _measured(text: str) -> dict[str, set[str]]:
+    """The values of a sentence's figures by unit; bare numbers, which may be years or counts of anything, are left out."""
+    values: dict[str, set[str]] = {}
+    for value, unit in figures(text):
+        if unit:
+            values.setdefault(unit, set()).add(value)
+    return values
+
+
+def _card(document: Document) -> list[Finding]:
+    source = document.source
+    missing = [
+        ("no date of publication", source.published is None),
+        ("no licence: may its words be shown?", not source.license),
+        ("no date by which it has to be reviewed again", source.review.due is None),
+        ("no references", not source.references),
+    ]
+    return [Finding("card", f"There is {words}.") for words, holds in missing if holds]
+
+
+def _sentences(chunks: Sequence[Chunk]) -> list[Sentence]:
+    return [sentence for chunk in chunks for sentence in chunk.sentences]
+
+
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    words = [word.casefold() for word in _WORD.findall(text)]
+    return {tuple(words[place : place + SHINGLE_WORDS]) for place in range(len(words) - SHINGLE_WORDS + 1)}

@@ -1,0 +1,188 @@
+"""Foreign files are read in a process of their own, with bounds on memory, time and size: what breaks there breaks nothing here."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import os
+import resource
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from importlib import import_module
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+
+from ragbot.errors import SourceError
+from ragbot.reading.extracts import Extract
+
+# Endings of files that can be imported, and the function (data, name) → Extract that reads them; loaded in the child only.
+FORMATS: dict[str, str] = {
+    ".txt": "plain:read_plain", ".text": "plain:read_plain", ".md": "plain:read_plain", ".markdown": "plain:read_plain",
+    ".html": "html:read_html", ".htm": "html:read_html", ".xhtml": "html:read_html", ".pdf": "pdf:read_pdf",
+    ".docx": "word:read_word", ".odt": "opendocument:read_opendocument", ".epub": "epub:read_epub",
+}  # fmt: skip
+_CONTAINERS = {".docx": "[Content_Types].xml", ".odt": "content.xml", ".epub": "META-INF/container.xml"}
+MEGABYTE = 1_000_000
+_START = "from ragbot.reading.isolating import work; work()"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one file may cost (SAFETY 17)."""
+
+    memory_megabytes: int = 512
+    seconds: int = 30
+    zip_entries: int = 1000
+    unpacked_megabytes: int = 100
+    ratio: int = 100
+    input_megabytes: int = 20
+
+
+def read_foreign(data: bytes, name: str, *, url: str = "", limits: Limits | None = None) -> Extract:
+    """What a foreign file holds.
+
+    Args:
+        name: the file's name; its ending chooses the reader.
+        url: where it was fetched from, if it was.
+
+    Raises:
+        SourceError: the kind is unknown, the file is too large, broken, empty, or cost more than the limits allow.
+    """
+    limits = limits or Limits()
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in FORMATS:
+        raise SourceError(f"Files that end in {suffix or 'nothing'!r} cannot be read.", f"Known: {', '.join(sorted(FORMATS))}.", path=name)
+    if len(data) > limits.input_megabytes * MEGABYTE:
+        raise SourceError(f"The file is larger than {limits.input_megabytes} MB.", "Split it, or take the pictures out.", path=name)
+    if not data.strip():
+        raise SourceError("The file is empty.", path=name)
+    order = json.dumps({"name": name, "url": url, "reader": FORMATS[suffix], "limits": asdict(limits)}).encode()
+    environment = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ} | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
+        try:
+            outcome = subprocess.run(
+                [sys.executable, "-I", "-c", _START],
+                input=order + b"\n" + data,
+                capture_output=True,
+                timeout=limits.seconds,
+                check=False,
+                env=environment,
+                cwd=folder,
+            )
+        except subprocess.TimeoutExpired:
+            raise SourceError(f"The file could not be read within {limits.seconds} seconds.", "Save it anew, or split it.", path=name) from None
+    return _understand(outcome.stdout, name)
+
+
+def _understand(reply: bytes, name: str) -> Extract:
+    """The extract that the child printed."""
+    try:
+        said: dict[str, Any] = json.loads(reply)
+        if "problem" in said:
+            raise SourceError(str(said["problem"]), str(said["hint"]), path=name)
+        published = date.fromisoformat(said["published"]) if said["published"] else None
+        lists = {key: tuple(str(one) for one in said[key]) for key in ("authors", "warnings")}
+        words = {key: str(said[key]) for key in ("text", "title", "publisher", "license", "url", "language")}
+        extract = Extract(**words, **lists, published=published, pages=int(said["pages"]) if said["pages"] else None)
+    except (ValueError, TypeError, KeyError) as error:
+        raise SourceError("The file broke its reader.", "It may be damaged, or made to do harm. Save it anew or paste its text.", path=name) from error
+    extract = replace(extract.tidied(), title=" ".join("".join(letter for letter in extract.title if letter.isprintable()).split()))
+    if not any(letter.isalnum() for letter in extract.text):
+        raise SourceError("No text was found in the file.", "Paste the text instead.", path=name)
+    return extract
+
+
+def work() -> None:
+    """The child: reads the order and the data from stdin, prints the extract or the problem as JSON."""
+    order = json.loads(sys.stdin.buffer.readline())
+    limits = Limits(**order["limits"])
+    data = sys.stdin.buffer.read()
+    name: str = order["name"]
+    try:
+        reader = _load(order["reader"])
+        _bound(limits)
+        check_container(data, name, limits)
+        extract = reader(data, name, url=order["url"]) if order["url"] and order["reader"].startswith("html:") else reader(data, name)
+        said = asdict(extract) | {"published": extract.published.isoformat() if extract.published else None}
+    except SourceError as error:
+        said = {"problem": error.message, "hint": error.hint}
+    except MemoryError:
+        said = {"problem": f"The file needs more than {limits.memory_megabytes} MB of memory.", "hint": "Split it, or take the pictures out."}
+    except RecursionError:
+        said = {"problem": "The file is nested too deeply.", "hint": "Save it anew or paste its text."}
+    sys.stdout.buffer.write(json.dumps(said).encode())
+
+
+def _load(name: str) -> Callable[..., Extract]:
+    module, function = name.split(":")
+    reader: Callable[..., Extract] = getattr(import_module(f"ragbot.reading.{module}"), function)
+    return reader
+
+
+def _bound(limits: Limits) -> None:
+    """Sets the bounds of this process; nothing here may write a file or start another process's worth of work."""
+    memory = limits.memory_megabytes * MEGABYTE
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, limits.seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+
+
+def check_container(data: bytes, name: str, limits: Limits) -> None:
+    """Looks at a file's first bytes and, for those that are zip containers, at their table of contents, before anything is unpacked.
+
+    Raises:
+        SourceError: it is no such file, or unpacks to too much, or holds names that lead elsewhere.
+    """
+    suffix = PurePath(name).suffix.lower()
+    if suffix == ".pdf" and b"%PDF-" not in data[:1024]:
+        raise SourceError("This is no PDF file, whatever its name says.", "Save it as PDF anew.", path=name)
+    if suffix not in _CONTAINERS:
+        return
+    wrong = SourceError(f"This is no {suffix} file, whatever its name says, or it is damaged.", "Save it anew.", path=name)
+    if not data.startswith(b"PK"):
+        raise wrong
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            entries = container.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise wrong from error
+    if _CONTAINERS[suffix] not in {entry.filename for entry in entries}:
+        raise wrong
+    unpacked = sum(entry.file_size for entry in entries)
+    if len(entries) > limits.zip_entries or unpacked > limits.unpacked_megabytes * MEGABYTE or unpacked > limits.ratio * max(len(data), 10_000):
+        raise SourceError("The file unpacks to far more than it seems to hold.", "It may be made to do harm. Paste its text instead.", path=name)
+    for entry in entries:
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(entry.external_attr >> 16):
+            raise SourceError(f"The file holds a name that leads elsewhere: {entry.filename[:80]!r}.", "It may be made to do harm.", path=name)
+        if entry.flag_bits & 1:
+            raise SourceError("The file is encrypted.", "Save it without a password.", path=name)
+
+
+def read_entry(container: zipfile.ZipFile, name: str, most: int = 50 * MEGABYTE) -> bytes:
+    """One entry of a container, unpacked to no more than it says and than ``most``.
+
+    Raises:
+        KeyError: there is no such entry.
+        SourceError: it unpacks to more, or is damaged.
+    """
+    try:
+        with container.open(name) as entry:
+            data = entry.read(most + 1)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise SourceError(f"The part {name[:80]!r} of the file is damaged.", "Save it anew.", path=Path(name).name) from error
+    if len(data) > most:
+        raise SourceError("The file unpacks to far more than it seems to hold.", "Paste its text instead.", path=Path(name).name)
+    return data

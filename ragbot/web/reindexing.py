@@ -1,0 +1,96 @@
+"""Brings the index up to date in the background, under a running server: the bot goes over to the new generation by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ragbot.errors import IndexBusyError, RagbotError
+from ragbot.library import build_index
+from ragbot.models import Embedder
+from ragbot.settings import Settings
+
+_log = logging.getLogger("ragbot")
+BUSY_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where indexing stands: ``done`` of ``total`` in ``step`` while it runs; ``problem`` where the last run failed, and the old index serves on."""
+
+    state: Literal["idle", "running", "failed"] = "idle"
+    step: str = ""
+    done: int = 0
+    total: int = 0
+    problem: str = ""
+    generation: str = ""
+
+
+class Reindexing:
+    """One run at a time; requests that come while it runs are one more run after it."""
+
+    def __init__(self, settings: Settings, embedder: Callable[[], Embedder | None]) -> None:
+        self._settings = settings
+        self._embedder = embedder
+        self._wanted = threading.Condition()
+        self._waiting = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.progress = Progress()
+
+    def request(self) -> None:
+        """Asks for a run; returns at once."""
+        with self._wanted:
+            self._waiting = True
+            if self.progress.state != "running":
+                self.progress = Progress("running", "waiting", generation=self.progress.generation)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="reindexing", daemon=True)
+                self._thread.start()
+            self._wanted.notify()
+
+    def stop(self) -> None:
+        """Ends after the run that is under way."""
+        with self._wanted:
+            self._stopping = True
+            self._wanted.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._wanted:
+                while not self._waiting and not self._stopping:
+                    self._wanted.wait()
+                if self._stopping:
+                    return
+                self._waiting = False
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            report = build_index(self._settings, progress=self._show, embedder=self._embedder())
+        except IndexBusyError:
+            # Another process is at it; what it builds may be older than what was asked for.
+            time.sleep(BUSY_PAUSE_SECONDS)
+            with self._wanted:
+                self._waiting = True
+            return
+        except RagbotError as error:
+            _log.error("the index was not brought up to date: %s", error)
+            self.progress = Progress("failed", problem=str(error), generation=self.progress.generation)
+            return
+        except Exception:
+            # The thread has to live on: the next run may be well.
+            _log.exception("the index was not brought up to date")
+            self.progress = Progress("failed", problem="Something went wrong that should not have; see the log.", generation=self.progress.generation)
+            return
+        with self._wanted:
+            self.progress = Progress("running" if self._waiting else "idle", generation=report.generation)
+
+    def _show(self, step: str, done: int, total: int) -> None:
+        self.progress = replace(self.progress, state="running", step=step, done=done, total=total)

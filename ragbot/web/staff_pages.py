@@ -1,0 +1,351 @@
+"""The staff page as HTML. Pure: values in, strings out; every word that is not ours is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from html import escape
+from typing import Any
+
+import yaml
+from markdown_it import MarkdownIt
+from starlette.datastructures import FormData
+
+from ragbot.chunking import split_document
+from ragbot.curating import Act, Draft, Origin
+from ragbot.curating.drafting import article_text
+from ragbot.curating.missing import NOWHERE, Kept, Usage
+from ragbot.curating.proofing import Finding
+from ragbot.errors import RagbotError
+from ragbot.library import Checkup
+from ragbot.reading.front_matter import read_values, split_file
+from ragbot.records import Document
+from ragbot.settings import Settings
+from ragbot.web.reindexing import Progress
+from ragbot.web.signing_in import Session
+
+KINDS = {
+    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
+    "duplicate": "Duplicate", "contradiction": "Other figures", "card": "Card", "reference": "Reference", "reading": "Reading",
+}  # fmt: skip
+GRAVE = ("incomplete", "hidden", "instruction")
+FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
+# What the form shows as single fields; the rest of the card is YAML of its own.
+FIELDS = (
+    ("title", "Title", ""), ("summary", "Summary, one sentence", ""), ("publisher", "Publisher", ""),
+    ("url", "Address of the article or its main reference", "https://…"), ("authors", "Authors, apart by ;", ""), ("published", "Published on", "2026-11-24"),
+    ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, apart by ;", ""),
+)  # fmt: skip
+REVIEW_FIELDS = (("by", "Reviewed by"), ("on", "Reviewed on"), ("due", "To be reviewed again by"))
+
+
+def sign_in_page(problem: str = "") -> str:
+    """The form that everybody sees who is not signed in."""
+    words = f'<p class="st-problem" role="alert">{escape(problem)}</p>' if problem else ""
+    form = (
+        f'<form method="post" action="/staff/sign-in" class="st-card st-narrow">{words}'
+        '<label>Name <input name="name" autocomplete="username" required autofocus></label>'
+        '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
+        "<button>Sign in</button></form>"
+    )
+    return _page("Sign in", f"<h1>Sign in</h1>{form}")
+
+
+def problem_page(session: Session, error: RagbotError) -> str:
+    """What went wrong, and how to mend it."""
+    back = '<p><a href="/staff">To the library</a></p>'
+    return _page("That did not work", f'<h1>That did not work</h1><p class="st-problem" role="alert">{escape(str(error))}</p>{back}', session)
+
+
+def library_page(session: Session, checkup: Checkup, drafts: Sequence[Draft], usage: Mapping[str, Usage], progress: Progress, alarms: Sequence[str]) -> str:
+    """All articles and drafts with their state, when they have to be looked at again, and how they are used."""
+    own = {draft.id for draft in drafts}
+    rows = "".join(_article_row(document, usage.get(document.source.id, Usage()), document.source.id in own) for document in checkup.documents
+                   if document.source.status != "draft")  # fmt: skip
+    pending = "".join(
+        f'<li><a href="/staff/drafts/{escape(draft.id)}">{escape(draft.document.source.title or draft.id)}</a>'
+        f"{' – ' + escape(draft.problem.message) if draft.problem else ''}</li>"
+        for draft in drafts
+    )
+    problems = "".join(f"<li>{escape(str(problem))}</li>" for problem in (*alarms, *checkup.problems))
+    head = "<th>Article<th>State<th>Review due<th>Last cited<th>Cited<th>Helpful"
+    body = (
+        f'<h1>Library</h1><p id="st-progress" role="status" data-state="{progress.state}">{escape(progress_words(progress))}</p>'
+        + (f'<section class="st-card st-grave"><h2>Problems</h2><ul>{problems}</ul></section>' if problems else "")
+        + f'<section><h2>Drafts</h2>{f"<ul>{pending}</ul>" if pending else "<p>There are none.</p>"}<p><a class="st-button" href="/staff/add">Add an article</a></p></section>'
+        f'<section><h2>Articles</h2><div class="st-wide" tabindex="0" role="region" aria-label="Articles"><table><thead><tr>{head}</thead><tbody>{rows}</tbody></table></div></section>'
+    )
+    return _page("Library", body, session)
+
+
+def _article_row(document: Document, usage: Usage, drafted: bool) -> str:
+    source = document.source
+    due = source.review.due
+    overdue = source.review.overdue_days(date.today()) > 0
+    state = source.status + (", new version in draft" if drafted else "") + ("" if source.review.state == "reviewed" else ", not clinically reviewed")
+    return (
+        f'<tr><th scope="row"><a href="/staff/articles/{escape(source.id)}">{escape(source.title)}</a>'
+        f'<td class="st-{source.status}">{state}<td{" class=st-overdue" if overdue else ""}>{due or "no date"}{" (overdue)" if overdue else ""}'
+        f"<td>{usage.last_cited or 'never'}<td>{usage.cited}<td>{usage.helpful} yes, {usage.unhelpful} no"
+    )
+
+
+def progress_words(progress: Progress) -> str:
+    """Where indexing stands, in a sentence."""
+    if progress.state == "failed":
+        return f"The index was not brought up to date; the old one keeps serving. {progress.problem}"
+    if progress.state == "running":
+        share = f" ({progress.done} of {progress.total})" if progress.total else ""
+        return f"The index is being brought up to date: {progress.step}{share} …"
+    return "The bot answers from the articles as they stand below."
+
+
+def adding_page(session: Session) -> str:
+    """Three ways to add an article."""
+    opening = f'<form method="post" action="/staff/add" enctype="multipart/form-data" class="st-card">{_csrf(session)}'
+    body = (
+        "<h1>Add an article</h1><p>Whatever you add becomes a draft. Nobody sees it before you publish it.</p>"
+        f'{opening}<h2>A file</h2><label>{FORMATS_WORDS} <input type="file" name="file" required accept=".md,.markdown,.txt,.html,.htm,.pdf,.docx,.odt,.epub"></label><button>Upload</button></form>'
+        f'{opening}<h2>A web page</h2><label>Address <input name="url" type="url" required placeholder="https://…"></label><button>Fetch</button></form>'
+        f'{opening}<h2>A text</h2><label>Title <input name="title" required></label><label>Text, as Markdown <textarea name="text" rows="12" required></textarea></label><button>Save as a draft</button></form>'
+    )
+    return _page("Add an article", body, session)
+
+
+def draft_page(session: Session, draft: Draft, origin: Origin | None, findings: Sequence[Finding], acts: Sequence[Act], last: Act | None) -> str:
+    """A draft: what to look at, the original beside the extracted text and its passages, and the form to mend it."""
+    values = read_values(split_file(draft.text)[0])
+    title = draft.document.source.title or draft.id
+    body = (
+        f"<h1>{escape(title)}</h1><p>Draft <code>{escape(draft.id)}</code></p>{_findings(findings)}"
+        f'<form method="post" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape(draft.digest)}">'
+        f"<h2>Card</h2><div class=st-fields>{_card_fields(values)}</div>"
+        f'<h2>Text</h2><label>Markdown <textarea name="body" rows="24">{escape(split_file(draft.text)[1].strip())}</textarea></label>'
+        '<p class="st-acts"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main">Publish</button> '
+        '<button name="act" value="discard" class="st-quiet">Put away</button></p></form>'
+        f"{_undo_form(session, last)}{_side_by_side(draft, origin, findings)}{_history(session, draft.id, acts)}"
+    )
+    return _page(title, body, session)
+
+
+def article_page(session: Session, identity: str, text: str, acts: Sequence[Act], last: Act | None) -> str:
+    """A published or retired article: its state, its text, and what can be done with it."""
+    values, words = read_values(split_file(text)[0]), split_file(text)[1]
+    status, title = str(values.get("status", "draft")), str(values.get("title", identity))
+    other = (
+        '<button name="act" value="restore">Publish again</button>'
+        if status == "retired"
+        else '<button name="act" value="retire" class="st-quiet">Retire</button>'
+    )
+    public = f' · <a href="/articles/{escape(identity)}">as the public sees it</a>' if status == "published" else ""
+    body = (
+        f'<h1>{escape(title)}</h1><p><code>{escape(identity)}</code> · <strong class="st-{escape(status)}">{escape(status)}</strong>{public}</p>'
+        f'<form method="post" class="st-card st-acts">{_csrf(session)}<button name="act" value="edit">Edit</button> {other}</form>'
+        f'{_undo_form(session, last)}<p id="st-progress" role="status" data-state="running">…</p>'
+        f'<section><h2>Text</h2><div class="st-text">{_rendered(words)}</div></section>{_history(session, identity, acts)}'
+    )
+    return _page(title, body, session)
+
+
+def missing_page(session: Session, totals: Mapping[str, Sequence[tuple[str, int]]], groups: Sequence[Sequence[Kept]], settings: Settings) -> str:
+    """What was asked and not answered: counts always, questions where the organisation has opted in."""
+    tables = "".join(
+        f"<section><h2>{heading}</h2>{_counts(totals.get(kind, ()))}</section>"
+        for kind, heading in (("missing", "Not answered, by nearest article"), ("status", "How questions ended"), ("label", "What kind they were"))
+    )
+    if not settings.keep_questions:
+        kept = "<p>The words of questions are not kept. With the setting <code>keep_questions</code> they are, redacted, and a notice tells the public so.</p>"
+    elif not groups:
+        kept = "<p>There are none.</p>"
+    else:
+        kept = "".join(_group(session, group) for group in groups)
+    body = (
+        "<h1>What is missing</h1><p>Counts of the last 30 days.</p>"
+        f'<div class="st-columns">{tables}</div><section><h2>Questions without an answer</h2>{kept}</section>'
+    )
+    return _page("What is missing", body, session)
+
+
+def _group(session: Session, group: Sequence[Kept]) -> str:
+    rows = "".join(
+        f"<li>{escape(one.question)} <small>({one.day}, {one.why}, near {escape(one.nearest)}{', article begun' if one.draft else ''})</small></li>"
+        for one in group
+    )
+    ids = "".join(f'<input type="hidden" name="question" value="{one.id}">' for one in group)
+    return (
+        f'<form method="post" class="st-card">{_csrf(session)}{ids}<ul>{rows}</ul><p class="st-acts"><button name="act" value="write">Write an article about this</button> '
+        '<button name="act" value="delete" class="st-quiet">Delete these questions</button></p></form>'
+    )
+
+
+def _counts(rows: Sequence[tuple[str, int]]) -> str:
+    if not rows:
+        return "<p>Nothing yet.</p>"
+    listed = "".join(f'<tr><th scope="row">{escape(key if key != NOWHERE else "nothing near")}<td>{count}' for key, count in rows)
+    return f"<table><tbody>{listed}</tbody></table>"
+
+
+def edited_text(text: str, form: FormData) -> str:
+    """A draft's file with what a form says in place of what it said; keys of the card that the form does not know stay."""
+    yaml_text, body = split_file(text)
+    before = read_values(yaml_text)
+    card = dict(before)
+    for key, _, _ in FIELDS:
+        said = _said(form, key)
+        if said is not None and said != _shown(before.get(key)):
+            card[key] = (
+                [one.strip() for one in said.split(";") if one.strip()] if key in ("authors", "topics") else _as_date(said) if key == "published" else said
+            )
+    review = dict(before.get("review") or {})
+    for key, _ in REVIEW_FIELDS:
+        said = _said(form, f"review_{key}")
+        if said is not None and said != _shown(review.get(key)):
+            review[key] = said if key == "by" else _as_date(said)
+    review = {key: value for key, value in review.items() if value not in ("", None)}
+    if "review_state" in form:
+        review["state"] = "reviewed" if _said(form, "review_state") == "reviewed" else "pending"
+    card["review"] = review
+    rest = _said(form, "more")
+    if rest is not None and rest != _more(before).strip():
+        read = read_values(rest)
+        for key in ("references", "cautions"):
+            # What cannot be read stays as it was, so that a slip of the pen loses no reference.
+            card[key] = read.get(key, []) if read or not rest else before.get(key, [])
+    words = _said(form, "body")
+    words = body.strip() if words is None else words
+    return text if card == before and words == body.strip() else article_text(card, words)
+
+
+def _said(form: FormData, key: str) -> str | None:
+    value = form.get(key)
+    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(str(one) for one in value)
+    return "" if value is None else str(value).strip()
+
+
+def _as_date(words: str) -> Any:
+    """The date that was written, or the words themselves, which the reader will then refuse with their line."""
+    try:
+        return date.fromisoformat(words) if words else None
+    except ValueError:
+        return words
+
+
+def _more(values: Mapping[str, Any]) -> str:
+    """The parts of a card that no field shows, as YAML."""
+    rest = {key: values[key] for key in ("references", "cautions") if values.get(key)}
+    return yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=120) if rest else ""
+
+
+def _card_fields(values: Mapping[str, Any]) -> str:
+    review = values.get("review") if isinstance(values.get("review"), dict) else {}
+    assert isinstance(review, dict)
+    fields = [
+        f'<label>{label} <input name="{key}" value="{escape(_shown(values.get(key)), quote=True)}" placeholder="{hint}"></label>' for key, label, hint in FIELDS
+    ]
+    fields += [f'<label>{label} <input name="review_{key}" value="{escape(_shown(review.get(key)), quote=True)}"></label>' for key, label in REVIEW_FIELDS]
+    options = "".join(f"<option{' selected' if review.get('state', 'pending') == state else ''}>{state}</option>" for state in ("pending", "reviewed"))
+    fields.append(f'<label>Clinical review <select name="review_state">{options}</select></label>')
+    more = (
+        f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false">{escape(_more(values))}</textarea></label>'
+    )
+    return "".join(fields) + more
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return '<section class="st-card"><h2>To look at</h2><p>Nothing was found.</p></section>'
+    rows = "".join(
+        f'<li class="{"st-grave" if one.kind in GRAVE else ""}"><strong>{KINDS[one.kind]}.</strong> {escape(one.message)}'
+        + (f" <q>{escape(' '.join(one.words.split())[:200])}</q>" if one.words else "")
+        + "</li>"
+        for one in findings
+    )
+    return f'<section class="st-card"><h2>To look at ({len(findings)})</h2><ul class="st-findings">{rows}</ul></section>'
+
+
+def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Finding]) -> str:
+    """The original, the text as it was read, and the passages that the bot will search, side by side."""
+    places = {finding.span: finding.kind for finding in findings if finding.span is not None}
+    passages = []
+    document = draft.document
+    for chunk in split_document(document) if document.text.strip() else ():
+        sentences = "".join(f"<mark>{escape(one.text)}</mark> " if one.span in places else f"{escape(one.text)} " for one in chunk.sentences)
+        page = document.page_at(chunk.span.start)
+        where = " › ".join(part for part in (f"page {page}" if page else "", chunk.heading) if part)
+        passages.append(f"<li><small>{escape(where)}</small><p>{sentences}</p></li>")
+    original = "<p>Written here.</p>"
+    if origin is not None:
+        address = f"/staff/originals/{escape(draft.id)}"
+        details = f"{escape(origin.name)}, sha256 <code>{origin.sha256[:12]}</code>" + (f", from {escape(origin.url)}" if origin.url else "")
+        framed = origin.suffix in (".pdf", ".html", ".htm", ".xhtml", ".txt", ".md")
+        original = f'<p><a href="{address}" target="_blank" rel="noopener">{details}</a></p>'
+        original += f'<iframe src="{address}" title="Original" loading="lazy"></iframe>' if framed else "<p>This kind of file is opened on your computer.</p>"
+    return (
+        '<section><h2>Original, text, passages</h2><div class="st-columns st-three">'
+        f"<div><h3>Original</h3>{original}</div>"
+        f'<div><h3>Text</h3><div class="st-text" tabindex="0" role="region" aria-label="Text">{_rendered(document.text)}</div></div>'
+        f'<div><h3>Passages ({len(passages)})</h3><ol class="st-text" tabindex="0" aria-label="Passages">{"".join(passages)}</ol></div></div></section>'
+    )
+
+
+def _rendered(text: str) -> str:
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    for level in (4, 3, 2, 1):
+        # The page has its own first two levels.
+        html = html.replace(f"<h{level}>", f"<h{min(6, level + 2)}>").replace(f"</h{level}>", f"</h{min(6, level + 2)}>")
+    return html
+
+
+def _history(session: Session, identity: str, acts: Sequence[Act]) -> str:
+    if not acts:
+        return "<section><h2>History</h2><p>Nothing was recorded yet.</p></section>"
+    rows = []
+    for act in reversed(acts):
+        version = act.after.article if act.action in ("published", "retired", "restored") else act.after.draft
+        version = version or act.after.article or ""
+        again = (
+            f'<form method="post" action="/staff/articles/{escape(identity)}">{_csrf(session)}<input type="hidden" name="version" value="{version}">'
+            f'<button name="act" value="restore" class="st-quiet" aria-label="Make version {version[:12]} the draft">Make it the draft</button></form>'
+            if version
+            else ""
+        )
+        when = act.at.replace("T", " ").removesuffix("+00:00")
+        rows.append(f"<tr><td>{when} UTC<td>{act.action}<td>{escape(act.by)}<td><code>{version[:12]}</code> {escape(act.note)}<td>{again}")
+    head = "<th>When<th>What<th>Who<th>Version<th>Restore"
+    return (
+        '<section><h2>History</h2><div class="st-wide" tabindex="0" role="region" aria-label="History">'
+        f"<table><thead><tr>{head}</thead><tbody>{''.join(rows)}</tbody></table></div></section>"
+    )
+
+
+def _undo_form(session: Session, last: Act | None) -> str:
+    if last is None:
+        return ""
+    return (
+        f'<form method="post" class="st-acts">{_csrf(session)}<button name="act" value="undo" class="st-quiet">'
+        f"Undo: {last.action} by {escape(last.by)}, {last.at.replace('T', ' ').removesuffix('+00:00')} UTC</button></form>"
+    )
+
+
+def _csrf(session: Session) -> str:
+    return f'<input type="hidden" name="csrf" value="{escape(session.csrf)}">'
+
+
+def _page(title: str, body: str, session: Session | None = None) -> str:
+    links = '<a href="/staff">Library</a> <a href="/staff/add">Add</a> <a href="/staff/missing">What is missing</a>' if session else ""
+    leaving = (
+        f'<form method="post" action="/staff/sign-out">{_csrf(session)}<span>{escape(session.name)}</span> <button class="st-quiet">Sign out</button></form>'
+        if session
+        else ""
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{escape(title)} – ragbot staff</title><link rel="stylesheet" href="/static/page.css"><link rel="stylesheet" href="/static/staff.css">'
+        '<script src="/static/staff.js" defer></script></head><body class="st-body">'
+        f'<header class="st-header"><strong>ragbot staff</strong><nav aria-label="Staff">{links}</nav>{leaving}</header><main>{body}</main></body></html>'
+    )
