@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import unquote
 
-import defusedxml.ElementTree as safe_xml
+from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from ragbot.errors import SourceError
@@ -34,10 +34,10 @@ def read_epub(data: bytes, name: str) -> Extract:
             names = set(container.namelist())
             if "META-INF/encryption.xml" in names and b"html" in read_entry(container, "META-INF/encryption.xml"):
                 raise SourceError("The book is protected against copying.", "Ask its publisher for a file without protection.", path=name)
-            package_name = _package_name(safe_xml.fromstring(read_entry(container, "META-INF/container.xml")))
-            package = safe_xml.fromstring(read_entry(container, package_name))
+            package_name = _package_name(ElementTree.fromstring(read_entry(container, "META-INF/container.xml")))
+            package = ElementTree.fromstring(read_entry(container, package_name))
             return _read(container, names, package, posixpath.dirname(package_name), name)
-    except (zipfile.BadZipFile, safe_xml.ParseError, DefusedXmlException, KeyError, ValueError, AttributeError) as error:
+    except (zipfile.BadZipFile, ElementTree.ParseError, DefusedXmlException, KeyError, ValueError, AttributeError) as error:
         raise SourceError("The book is damaged, or of a kind that cannot be read.", "Save it anew, or paste its text.", path=name) from error
 
 

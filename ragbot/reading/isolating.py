@@ -89,9 +89,18 @@ def _understand(reply: bytes, name: str) -> Extract:
         if "problem" in said:
             raise SourceError(str(said["problem"]), str(said["hint"]), path=name)
         published = date.fromisoformat(said["published"]) if said["published"] else None
-        lists = {key: tuple(str(one) for one in said[key]) for key in ("authors", "warnings")}
-        words = {key: str(said[key]) for key in ("text", "title", "publisher", "license", "url", "language")}
-        extract = Extract(**words, **lists, published=published, pages=int(said["pages"]) if said["pages"] else None)
+        extract = Extract(
+            text=str(said["text"]),
+            title=str(said["title"]),
+            authors=tuple(str(one) for one in said["authors"]),
+            published=published,
+            publisher=str(said["publisher"]),
+            license=str(said["license"]),
+            url=str(said["url"]),
+            language=str(said["language"]),
+            pages=int(said["pages"]) if said["pages"] else None,
+            warnings=tuple(str(one) for one in said["warnings"]),
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError("The file broke its reader.", "It may be damaged, or made to do harm. Save it anew or paste its text.", path=name) from error
     extract = replace(extract.tidied(), title=" ".join("".join(letter for letter in extract.title if letter.isprintable()).split()))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-import defusedxml.ElementTree as safe_xml
+from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from ragbot.errors import SourceError
@@ -39,14 +39,14 @@ def read_opendocument(data: bytes, name: str) -> Extract:
             names = set(container.namelist())
             if "META-INF/manifest.xml" in names and b"encryption-data" in read_entry(container, "META-INF/manifest.xml"):
                 raise SourceError("The document is protected by a password.", "Save it without a password.", path=name)
-            content = safe_xml.fromstring(read_entry(container, "content.xml"))
-            about = safe_xml.fromstring(read_entry(container, "meta.xml")) if "meta.xml" in names else None
+            content = ElementTree.fromstring(read_entry(container, "content.xml"))
+            about = ElementTree.fromstring(read_entry(container, "meta.xml")) if "meta.xml" in names else None
         body = content.find(f"{_OFFICE}body/{_OFFICE}text")
         if body is None:
             raise SourceError("This is no text document.", "Save it as .odt from a word processor.", path=name)
         reading = _Reading(_hidden_styles(content))
         blocks = [block for block in reading.blocks(body) if block.strip()]
-    except (zipfile.BadZipFile, safe_xml.ParseError, DefusedXmlException, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, ElementTree.ParseError, DefusedXmlException, KeyError, ValueError) as error:
         raise SourceError("The document is damaged, or of a kind that cannot be read.", "Save it anew as .odt.", path=name) from error
     if not any(any(letter.isalnum() for letter in block) for block in blocks):
         raise SourceError("The document holds no text.", "Pictures of text cannot be read: type it, or paste it.", path=name)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ragbot.reading.extracts import PAGE_MARKER
 
@@ -80,7 +81,7 @@ def largest_words(lines: Sequence[Line]) -> str:
 
 def _blocks(lines: Sequence[Line], body: float, compounds: set[str]) -> Iterator[tuple[str, str]]:
     """The blocks of a page: ("heading" | "item" | "text", words)."""
-    gaps = Counter(round(one.height - other.height, 0) for one, other in zip(lines, lines[1:], strict=False) if 0 < one.height - other.height < 4 * body)
+    gaps = Counter(round(one.height - other.height, 0) for one, other in pairwise(lines) if 0 < one.height - other.height < 4 * body)
     usual = gaps.most_common(1)[0][0] if gaps else body * 1.2
     kind, words, last = "", "", None
     for line in lines:

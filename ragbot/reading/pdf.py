@@ -43,7 +43,7 @@ def read_pdf(data: bytes, name: str) -> Extract:
         raise SourceError(f"The PDF is damaged: {type(error).__name__}.", "Print it to a new PDF and upload that.", path=name) from error
 
 
-def _read(data: bytes, name: str) -> Extract:
+def _read(data: bytes, name: str) -> Extract:  # noqa: C901 — one look at the file after the other
     reader = pypdf.PdfReader(io.BytesIO(data))
     if reader.is_encrypted:
         _open_encrypted(reader, name)

@@ -7,6 +7,7 @@ as seen whatever their colour, because what lies beneath them is not looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,11 +67,9 @@ def part_unseen(operations: Iterable[tuple[Any, bytes]], page: Any, box: Box) ->
             (hidden if unseen else seen).append((operands, operator))
             found = found or unseen
             continue
-        try:
+        # A malformed operator changes nothing here; the reader of the text has its own way with it.
+        with suppress(TypeError, ValueError, IndexError, KeyError, AttributeError):
             _follow(now, operands, operator, page)
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-            # A malformed operator changes nothing here; the reader of the text has its own way with it.
-            pass
         seen.append((operands, operator))
         hidden.append((operands, operator))
     return Parted(seen, hidden if found else [], over_a_scan)

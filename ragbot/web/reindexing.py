@@ -84,8 +84,7 @@ class Reindexing:
             _log.error("the index was not brought up to date: %s", error)
             self.progress = Progress("failed", problem=str(error), generation=self.progress.generation)
             return
-        except Exception:
-            # The thread has to live on: the next run may be well.
+        except Exception:  # noqa: BLE001 — an edge of its own: the thread has to live on, the next run may be well
             _log.exception("the index was not brought up to date")
             self.progress = Progress("failed", problem="Something went wrong that should not have; see the log.", generation=self.progress.generation)
             return

@@ -238,7 +238,7 @@ def _as_date(words: str) -> Any:
 def _more(values: Mapping[str, Any]) -> str:
     """The parts of a card that no field shows, as YAML."""
     rest = {key: values[key] for key in ("references", "cautions") if values.get(key)}
-    return yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=120) if rest else ""
+    return str(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=120)) if rest else ""
 
 
 def _card_fields(values: Mapping[str, Any]) -> str:
@@ -294,7 +294,7 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
 
 
 def _rendered(text: str) -> str:
-    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     for level in (4, 3, 2, 1):
         # The page has its own first two levels.
         html = html.replace(f"<h{level}>", f"<h{min(6, level + 2)}>").replace(f"</h{level}>", f"</h{min(6, level + 2)}>")
