@@ -10,7 +10,7 @@ import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +231,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for part, reason in KNOWN_GAPS.items():
             if part in item.nodeid:
                 item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
+
+
+def _pdf(pages: Sequence[Sequence[tuple[str, float, float, float]] | bytes], *, extra: str = "", info: str = "") -> bytes:
+    """A PDF written by hand. Each page is raw operators, or lines (words, left, height, size); ``F1`` is Helvetica, ``F2`` bold.
+
+    Args:
+        extra: objects' worth of entries for the trailer, such as ``/Encrypt 9 0 R``.
+        info: entries of the document's information dictionary, such as ``/Title (A title)``.
+    """
+    objects: list[bytes] = [b"<< /Type /Catalog /Pages 2 0 R >>", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    objects += [b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>", f"<< {info} >>".encode("latin-1")]
+    kids = []
+    for page in pages:
+        if isinstance(page, bytes):
+            content = page
+        else:
+            lines = []
+            for words, left, height, size in page:
+                escaped = words.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+                lines.append(f"BT /{'F2' if size > 15 else 'F1'} {size} Tf {left} {height} Td ({escaped}) Tj ET")
+            content = "\n".join(lines).encode("latin-1")
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
+        kids.append(len(objects) + 1)
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>" % len(objects)
+        )
+    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(f'{kid} 0 R' for kid in kids)}] >>".encode()
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    out += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info 5 0 R {extra} >>\nstartxref\n{table}\n%%EOF\n".encode()
+    return bytes(out)
+
+
+@pytest.fixture(scope="session")
+def make_pdf() -> Callable[..., bytes]:
+    """Writes PDFs by hand: ``make_pdf([[("Words", 72, 700, 11)], b"raw operators"], info="/Title (T)")``."""
+    return _pdf

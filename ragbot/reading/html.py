@@ -58,7 +58,7 @@ def read_html(data: bytes, name: str, *, url: str = "", whole: bool = False) -> 
             text = everything
             warnings += ("No article was told apart from its frame; look for menus and footers in the text.",)
     text = text or _body(tree)
-    if not text.strip():
+    if not any(letter.isalnum() for letter in text):
         raise SourceError("No text was found on the page.", "It may be built by scripts: open it in a browser, save it as PDF, and upload that.", path=name)
     return _with_metadata(Extract(text, warnings=warnings), lxml.html.tostring(tree, encoding="unicode"), tree, url)
 
