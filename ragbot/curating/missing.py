@@ -85,22 +85,24 @@ class Feedback:
             keys.append(("missing", _nearest(answer)))
         with self._writing() as database:
             self._add(database, keys)
-            if answer.status == "abstained":
-                self._keep(database, answer, "abstained")
+            if answer.status == "abstained" and answer.guardrail.label not in _NEVER_KEPT:
+                self._keep(database, answer.question, "abstained", _nearest(answer))
 
-    def mark(self, answer: Answer, helpful: bool) -> None:
-        """Counts a thumb up or down for the articles that an answer cites."""
-        cited = {citation.article for citation in answer.citations}
+    def mark(self, question: str, cited: Sequence[str], helpful: bool, *, keep: bool = True) -> None:
+        """Counts a thumb up or down for the articles that an answer cited.
+
+        Args:
+            keep: whether the question of a thumb down may be kept at all, opted in or not; not where somebody was in danger.
+        """
         with self._writing() as database:
-            self._add(database, [("helpful" if helpful else "unhelpful", article) for article in cited or {NOWHERE}])
-            if not helpful:
-                self._keep(database, answer, "unhelpful")
+            self._add(database, [("helpful" if helpful else "unhelpful", article) for article in cited or (NOWHERE,)])
+            if keep and not helpful and question.strip():
+                self._keep(database, question, "unhelpful", cited[0] if cited else NOWHERE)
 
-    def _keep(self, database: sqlite3.Connection, answer: Answer, why: Why) -> None:
-        if not self.keeps_questions or answer.guardrail.label in _NEVER_KEPT or answer.status == "emergency":
-            return
-        values = (_today(), redact(answer.question), why, _nearest(answer))
-        database.execute("INSERT INTO questions (day, question, why, nearest) VALUES (?, ?, ?, ?)", values)
+    def _keep(self, database: sqlite3.Connection, question: str, why: Why, nearest: str) -> None:
+        if self.keeps_questions:
+            values = (_today(), redact(question), why, nearest)
+            database.execute("INSERT INTO questions (day, question, why, nearest) VALUES (?, ?, ?, ?)", values)
 
     # What the staff page shows.
 

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
+from ragbot.curating.missing import Feedback
 from ragbot.errors import RagbotError, SettingsError
 from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
@@ -82,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
             return HTMLResponse(article_html(document, quoted))
         return HTMLResponse(pages.article_page(document, quoted, responses))
 
-    chat = Chat(background, policy, responses, settings)
+    chat = Chat(background, policy, responses, settings, Feedback(settings))
     blocks = build_chat(chat, policy.topics.suggestions, settings.question_limit)
     blocks.queue(api_open=False, max_size=20, default_concurrency_limit=2)
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)

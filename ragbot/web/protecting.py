@@ -41,6 +41,8 @@ STAFF_HEADERS = HEADERS | {
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "cache-control": "no-store",
+    # With no-referrer a browser sends its forms with "Origin: null", which could be anybody's.
+    "referrer-policy": "same-origin",
 }
 MOST_STAFF_BYTES = 20_500_000
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from ragbot.chatbot import Ragbot, broken_answer
+from ragbot.curating.missing import Feedback
 from ragbot.errors import QuestionError, RagbotError
 from ragbot.guardrails import Policy, Responses
 from ragbot.records import Answer, Turn
@@ -22,6 +24,7 @@ _log = logging.getLogger("ragbot")
 MOST_TURNS = 12
 # Of a message that is far too long, this much is still looked at for danger.
 LOOKED_AT = 20_000
+_CITED = re.compile(r'href="/articles/([A-Za-z0-9._-]+)\?')
 Messages = list[dict[str, Any]]
 
 
@@ -76,12 +79,24 @@ class BotInTheBackground:
 class Chat:
     """What the page does with a question."""
 
-    def __init__(self, background: BotInTheBackground, policy: Policy, responses: Responses, settings: Settings) -> None:
+    def __init__(self, background: BotInTheBackground, policy: Policy, responses: Responses, settings: Settings, feedback: Feedback) -> None:
+        self._feedback = feedback
         self._background = background
         self._policy = policy
         self._responses = responses
         self._settings = settings
         self._limiter = QuestionLimiter(settings)
+
+    @property
+    def privacy_notice(self) -> str:
+        """What happens to a question, said before the first one is asked."""
+        if not self._settings.keep_questions:
+            return "Your questions are not stored. They stay in this page’s memory until you close it."
+        days = self._settings.keep_questions_days
+        return (
+            f"Questions that find no answer, or whose answer you mark as not helpful, are kept for up to {days} days, with names, numbers and "
+            "addresses taken out, so that staff can add articles. Please write no names. What is said in a crisis is never kept."
+        )
 
     def respond(self, question: str, messages: Messages, turns: list[Turn], visitor: str) -> Iterator[tuple[Messages, list[Turn], tuple[str, ...]]]:
         """The conversation as it grows, the turns to remember, and what could be asked next."""
@@ -95,8 +110,23 @@ class Chat:
         for answer in self._answers(question, turns):
             yield [*shown, self._bubble(answer)], turns, ()
         assert answer is not None
+        self._tell(lambda feedback: feedback.count(answer))
         remembered = [*turns, Turn(question, answer.text)][-MOST_TURNS:]
         yield [*shown, self._bubble(answer)], remembered, answer.follow_ups
+
+    def mark(self, question: str, messages: Messages, place: int, helpful: bool) -> None:
+        """Counts a thumb for the answer at a place of the conversation, with the articles that it cites."""
+        html = _text_of(messages[place]) if 0 <= place < len(messages) else ""
+        cited = tuple(dict.fromkeys(_CITED.findall(html)))
+        emergency = 'class="rb-crisis"' in html
+        self._tell(lambda feedback: feedback.mark(question, cited, helpful, keep=not emergency))
+
+    def _tell(self, what: Callable[[Feedback], None]) -> None:
+        """Counts are a help to staff; where they cannot be written, the conversation goes on."""
+        try:
+            what(self._feedback)
+        except RagbotError as error:
+            _log.warning("not counted: %s", error)
 
     def _turned_away(self, question: str, visitor: str) -> str | None:
         """Why a question is not taken, before anything is embedded."""
@@ -130,6 +160,14 @@ class Chat:
         words = text.split("\n", maxsplit=1)[0]
         lines = help_lines(self._responses.region, self._responses.elsewhere.lines[0])
         return {"role": "assistant", "content": f'<div class="rb-answer"><div class="rb-notice" role="note"><p>{words}</p>{lines}</div></div>'}
+
+
+def _text_of(message: dict[str, Any]) -> str:
+    """The words of a message, as Gradio hands it back."""
+    content = message["content"]
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
+    return str(content)
 
 
 def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) -> gr.Blocks:
@@ -166,7 +204,14 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
                 autofocus=False,
             )
             send = gr.Button("Ask", variant="primary", scale=1, min_width=96, elem_id="ask")
-        gr.HTML('<p class="rb-privacy">Your questions are not stored. They stay in this page’s memory until you close it.</p>')
+        gr.HTML(f'<p class="rb-privacy">{chat.privacy_notice}</p>')
+
+        def thumb(messages: Messages, event: gr.LikeData) -> None:
+            place = event.index if isinstance(event.index, int) else event.index[0]
+            before = [message for message in messages[:place] if message["role"] == "user"]
+            chat.mark(_text_of(before[-1]) if before else "", messages, place, event.liked is True or event.liked == "Like")
+
+        conversation.like(thumb, [conversation], None, api_visibility="private", show_progress="hidden")
 
         def respond(asked: str, messages: Messages, remembered: list[Turn], request: gr.Request) -> Iterator[tuple[Any, ...]]:
             visitor = request.client.host if request and request.client else "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 
@@ -133,10 +134,8 @@ def test_a_damaged_file_never_raises_anything_else(make_pdf: Maker) -> None:
         for _ in range(chance.randint(1, 30)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         cut = bytes(data[: chance.randrange(20, len(data))]) if chance.random() < 0.4 else bytes(data)
-        try:
+        with contextlib.suppress(SourceError):
             read_pdf(cut, "a.pdf")
-        except SourceError as error:
-            assert error.message
 
 
 def test_the_licence_is_found_in_the_words(make_pdf: Maker) -> None:
