@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMismatchError, PolicyError, SourceError
 from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
-from ragbot.library import add_article, build_index, check_sources, open_policy, read_article, read_retractions, retire_article
+from ragbot.library import build_index, check_sources, open_policy, read_article, read_retractions
 from ragbot.settings import Settings
 from ragbot.store import Generation
 
@@ -154,79 +153,6 @@ def test_an_article_is_read_by_its_id_whatever_its_status(identity: str, status:
 def test_an_id_that_nobody_has_is_an_error(identity: str, settings: MakeSettings) -> None:
     with pytest.raises(SourceError, match=r"ragbot sources list"):
         read_article(settings(), identity)
-
-
-def test_what_is_added_is_a_draft_and_otherwise_unchanged(settings: MakeSettings, copied_library: Path, tmp_path: Path) -> None:
-    (tmp_path / "slugs.md").write_text(ARTICLE, encoding="utf-8")
-    there = settings(sources=copied_library)
-    added = add_article(there, tmp_path / "slugs.md")
-    assert added == copied_library / "slugs.md"
-    document = read_article(there, "slugs")
-    assert document.source.status == "draft"
-    assert document.text == "Slugs eat lettuce.\n"
-    assert sorted(added.read_text(encoding="utf-8").splitlines()) == sorted(ARTICLE.replace("published", "draft").splitlines())
-    assert (tmp_path / "slugs.md").read_text(encoding="utf-8") == ARTICLE
-
-
-@pytest.mark.parametrize("name", ["coffee-grounds.md", "Coffee-Grounds.md", "coffee-grounds.MD"])
-def test_nothing_is_overwritten(name: str, settings: MakeSettings, copied_library: Path, tmp_path: Path) -> None:
-    before = {path.name: path.read_bytes() for path in copied_library.iterdir()}
-    (tmp_path / name).write_text(ARTICLE, encoding="utf-8")
-    with pytest.raises(SourceError, match=r"The id '.*' is taken"):
-        add_article(settings(sources=copied_library), tmp_path / name)
-    assert {path.name: path.read_bytes() for path in copied_library.iterdir()} == before
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("slugs.md", "No front matter.\n"), ("slugs.txt", ARTICLE), ("slugs", ARTICLE), ("slugs.md", CARD + "colour: red\n---\nText.\n")],
-)
-def test_what_cannot_be_read_is_not_added(name: str, text: str, settings: MakeSettings, copied_library: Path, tmp_path: Path) -> None:
-    before = sorted(copied_library.iterdir())
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(SourceError):
-        add_article(settings(sources=copied_library), tmp_path / name)
-    with pytest.raises(SourceError):
-        add_article(settings(sources=copied_library), tmp_path / "not-there.md")
-    assert sorted(copied_library.iterdir()) == before
-
-
-def lines_without_a_status(data: bytes) -> list[bytes]:
-    lines = data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
-    return [line for line in lines if not line.strip().startswith((b"status", b'"status', b"published", b"retired"))]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        ARTICLE.encode(),
-        ARTICLE.replace("status: published\n", "").encode(),
-        ARTICLE.replace("\n", "\r\n").encode(),
-        b"\xef\xbb\xbf" + ARTICLE.encode(),
-        ARTICLE.replace("---\n", "----\n").encode(),
-        (CARD + "license: |\n  status: published\n---\nstatus: published\n").encode(),
-        (CARD + "---\nThey rest\x0cor\x85eat\u2028or sleep.\n").encode(),
-        CARD.replace("status: published", '"status": published').encode() + b"---\nText.\n",
-        CARD.replace("status: published", "status:\n  published").encode() + b"---\nText.\n",
-    ],
-    ids=["plain", "without a status", "CRLF", "BOM", "longer rules", "status elsewhere", "other line breaks", "quoted", "on two lines"],
-)
-def test_retiring_changes_the_status_and_nothing_else(data: bytes, settings: MakeSettings, copied_library: Path) -> None:
-    path = copied_library / "slugs.md"
-    path.write_bytes(data)
-    there = settings(sources=copied_library)
-    before = read_article(there, "slugs")
-    assert retire_article(there, "slugs") == path
-    after = read_article(there, "slugs")
-    assert after.source == replace(before.source, status="retired")
-    assert after.text == before.text
-    assert lines_without_a_status(path.read_bytes()) == lines_without_a_status(data)
-    assert not [path.name for path in copied_library.iterdir() if path.name.startswith(".")]
-
-
-def test_only_an_article_that_is_there_can_be_retired(settings: MakeSettings, copied_library: Path) -> None:
-    with pytest.raises(SourceError, match="There is no article 'nowhere'"):
-        retire_article(settings(sources=copied_library), "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,11 @@ def _contradictions(document: Document, chunks: Sequence[Chunk], generation: Gen
                 break
             held = _measured(other.text)
             differing = [unit for unit in said if unit in held and not said[unit] & held[unit]]
-            if chunk.source_id == document.source.id or not differing:
+            if chunk.source_id == document.source.id or not said.keys() & held.keys():
                 continue
+            if not differing:
+                # A nearer sentence says the same, so one farther off speaks of something else.
+                break
             message = f"Compare the figures ({', '.join(differing)}) with {chunk.title!r}, which says: “{other.text}”"
             found.append((float(likeness[row, place]), Finding("contradiction", message, sentence.text, sentence.span)))
             break
