@@ -33,8 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-sources_app = typer.Typer(help="List, show, check, add and retire articles.", no_args_is_help=True, rich_markup_mode=None)
+sources_app = typer.Typer(help="List, show, check, add, publish, retire and restore articles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sources_app, name="sources")
+staff_app = typer.Typer(help="Passwords of the staff page, and kept questions.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(staff_app, name="staff")
 
 stderr = Console(stderr=True)
 stdout = Console()
@@ -92,9 +94,10 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the folder of sources: what changes there is indexed by itself.")] = False,
 ) -> None:
-    """Serve the chat page until it is stopped."""
-    settings = _settings(host=host, port=port)
+    """Serve the chat page, and the staff page where 'staff' is set, until it is stopped."""
+    settings = _settings(host=host, port=port, watch=watch or None)
     from ragbot import generations
 
     generations.current_generation(settings.index)
@@ -397,6 +400,61 @@ def _person() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+@app.command()
+def backup(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, a .tar.gz.")],
+    with_index: Annotated[bool, typer.Option("--with-index", help="Take the built index along.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write sources, drafts, history, counts and settings to one file."""
+    from ragbot.backup import write_backup
+
+    report = write_backup(_settings(), path, config=_given.get("config"), with_index=with_index)
+    _tell_backup(path, report, "written", as_json)
+
+
+@app.command("restore")
+def restore_everything(path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that ragbot backup wrote.")], as_json: Json = False) -> None:
+    """Restore a backup into empty folders; then build the index, unless the backup holds it."""
+    from ragbot.backup import restore_backup
+
+    report = restore_backup(_settings(), path, config=_given.get("config"))
+    _tell_backup(path, report, "restored", as_json)
+
+
+def _tell_backup(path: Path, report: Any, done: str, as_json: bool) -> None:
+    if as_json:
+        _print_json({done: str(path), **asdict(report)})
+    else:
+        after = "" if report.with_index or done == "written" else " Now run: ragbot index"
+        stdout.print(f"{path}: {report.files} files {done}, sources {report.sources_digest[:12]}.{after}", markup=False, highlight=False)
+
+
+@staff_app.command("password")
+def password(name: Annotated[str, typer.Argument(help="Who is to sign in, as the record will name them.")], as_json: Json = False) -> None:
+    """Ask for a password and print the line for ragbot.toml that lets this person use the staff page."""
+    from ragbot.web.signing_in import hash_password
+
+    said = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    made = hash_password(said)
+    if as_json:
+        _print_json({"name": name, "hash": made})
+    else:
+        stdout.print(f"[ragbot.staff]\n{json.dumps(name, ensure_ascii=False)} = '{made}'", markup=False, highlight=False, soft_wrap=True)
+
+
+@staff_app.command("forget")
+def forget(as_json: Json = False) -> None:
+    """Delete all kept questions. Counts stay, they hold no words."""
+    from ragbot.curating.missing import Feedback
+
+    deleted = Feedback(_settings()).delete_questions()
+    if as_json:
+        _print_json({"deleted": deleted})
+    else:
+        stdout.print(f"{deleted} questions deleted.", highlight=False)
 
 
 @app.command("eval")

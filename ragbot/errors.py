@@ -14,6 +14,7 @@
     ├── ModelError               an embedding or chat model
     │   ├── ModelMissingError      weights or an extra are not there
     │   └── ModelReplyError        a reply that cannot be used
+    ├── BackupError              a backup that cannot be written, read or restored
     ├── PolicyError(path, line)  a guardrail policy file that cannot be used
     └── DatasetError(path, line) an evaluation or batch file that cannot be used
 """
@@ -64,6 +65,10 @@ class PolicyError(_FileError):
 
 class DatasetError(_FileError):
     """An evaluation or batch file that cannot be used, with file and line."""
+
+
+class BackupError(RagbotError):
+    """A backup that cannot be written, read or restored."""
 
 
 class StoreError(RagbotError):

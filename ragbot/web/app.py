@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,6 +23,7 @@ from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
 from ragbot.records import Span
 from ragbot.settings import Settings
+from ragbot.watching import watch_sources
 from ragbot.web import pages
 from ragbot.web.protecting import Doorkeeper
 from ragbot.web.reindexing import Reindexing
@@ -55,7 +57,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         background.start()
+        stop = threading.Event()
+        if settings.watch:
+            watch_sources(settings.sources, reindexing.request, stop)
         yield
+        stop.set()
 
     app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
