@@ -12,10 +12,14 @@ import httpcore
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[Address]]
-# Beside what ``is_global`` knows: networks that lead on to other addresses, which may be private.
+# Beside what ``is_global`` knows: networks that lead on to other addresses, which may be private; then what Python 3.11 takes for
+# public: the rest of 192.0.0.0/24 and Azure's 168.63.129.16, where clouds answer their own machines, and addresses for documentation.
 _LEADING_ON = tuple(
     ipaddress.ip_network(one)
-    for one in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.88.99.0/24", "100.64.0.0/10", "fec0::/10")
+    for one in (
+        *("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.88.99.0/24", "100.64.0.0/10", "fec0::/10"),
+        *("192.0.0.0/24", "168.63.129.16/32", "3fff::/20"),
+    )
 )
 
 

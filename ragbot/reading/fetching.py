@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
@@ -89,10 +91,10 @@ class Fetcher:
         """Refuses what needs no look at the network to be refused."""
         try:
             parts = urlsplit(url)
-            port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+            port = {"http": 80, "https": 443}.get(parts.scheme, 0) if parts.port is None else parts.port
         except ValueError as error:
             raise SourceError("This is no address of a web page.", "It begins with https://.", path=url) from error
-        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\x00-\x20]", url):
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\x00-\x20\x7f]", url):
             raise SourceError("This is no address of a web page.", "It begins with https://.", path=url)
         if parts.username is not None or parts.password is not None:
             raise SourceError("An address with a password in it is not fetched.", _UPLOAD, path=url)
@@ -105,7 +107,7 @@ class Fetcher:
             if reply.status_code >= 500 or reply.status_code == 429:
                 raise SourceError("The site does not say whether programs may fetch from it.", _UPLOAD, path=url)
             # Without such a file, or where it has moved, a site says nothing against it (RFC 9309).
-            lines = _body(reply, 500_000, url).decode("utf-8", "replace").splitlines() if reply.status_code == 200 else []
+            lines = _body(reply, 500_000, url).decode("utf-8-sig", "replace").splitlines() if reply.status_code == 200 else []
         robots = RobotFileParser()
         robots.parse(lines)
         if not robots.can_fetch("ragbot", url):
@@ -115,13 +117,15 @@ class Fetcher:
     def _client(self, deadline: float) -> Iterator[httpx.Client]:
         backend = GuardedBackend(self._resolver, self._allows, self._ports, deadline)
         transport = _Transport(httpcore.ConnectionPool(ssl_context=ssl.create_default_context(), network_backend=backend, max_connections=2))
-        # Neither proxies nor certificates of the environment; no cookies are kept between the requests that a server could set.
+        # Neither proxies nor certificates of the environment; no cookies are kept between the requests that a server could set;
+        # and only a packing of which a little can be unpacked at a time is asked for (see _body).
         with httpx.Client(
             transport=transport,
             trust_env=False,
             follow_redirects=False,
             timeout=self._limits.seconds,
-            headers={"user-agent": AGENT, "accept": ", ".join(TYPES)},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            headers={"user-agent": AGENT, "accept": ", ".join(TYPES), "accept-encoding": "gzip"},
         ) as client:
             yield client
 
@@ -165,12 +169,23 @@ def fetch(url: str) -> Fetched:
 
 
 def _body(reply: httpx.Response, most: int, url: str) -> bytes:
-    """The decoded body, no more than ``most`` bytes of it."""
+    """The decoded body, no more than ``most`` bytes of it.
+
+    It is unpacked here, because httpx unpacks whatever has come in one go, layer upon layer: a few kilobytes can become gigabytes.
+    """
+    packing = reply.headers.get("content-encoding", "").strip().lower()
+    if packing not in ("", "identity", "gzip"):
+        raise SourceError(f"The page is packed in a way that was not asked for: {packing[:50]}.", _UPLOAD, path=url)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if packing == "gzip" else None
     data = bytearray()
-    for piece in reply.iter_bytes():
-        data += piece
+    for piece in reply.iter_raw():
+        data += unpacker.decompress(piece, most + 1 - len(data)) if unpacker else piece
         if len(data) > most:
             raise SourceError(f"The page is larger than {most / 1_000_000:.1f} MB.", _UPLOAD, path=url)
+        if unpacker and unpacker.eof:
+            break  # zlib would keep all that comes after
+    if unpacker and not unpacker.eof:
+        raise SourceError("The page did not come whole.", _UPLOAD, path=url)
     return bytes(data)
 
 
@@ -190,7 +205,8 @@ def _in_words(url: str) -> Iterator[None]:
         httpx.HTTPError,
         httpx.InvalidURL,
         ssl.SSLError,
-        UnicodeError,
+        zlib.error,
+        ValueError,  # of urllib: a Location or a line of robots.txt that is no address
     ) as error:
         words = "Its certificate does not hold" if "certificate" in str(error).lower() else "The page cannot be fetched"
         raise SourceError(f"{words}: {str(error)[:200] or type(error).__name__}.", _UPLOAD, path=url) from error
