@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,21 +14,19 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
-from ragbot import generations
 from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
-from ragbot.answering.extractive import ExtractiveAnswerer, Gate
-from ragbot.errors import IndexBrokenError, IndexMismatchError, ModelError, QuestionError, RagbotError
+from ragbot.answering.extractive import Gate
+from ragbot.engines import Engine, Engines
+from ragbot.errors import ModelError, QuestionError
 from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses, foreign_link
-from ragbot.guardrails.classifier import Classifier
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.records import Answer, DraftStatement, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
-from ragbot.rephrasing import Rephraser
-from ragbot.retrieving import LangchainRetriever, Reranker, Retriever
+from ragbot.retrieving import LangchainRetriever, Reranker
 from ragbot.settings import Settings
-from ragbot.store import Generation, open_index
-from ragbot.verifying import Checked, Checking, Verifier
+from ragbot.store import Generation
+from ragbot.verifying import Checked, Checking
 
 History = Sequence[Turn | str | Mapping[str, Any]]
 EXTRACTIVE = "extractive"
@@ -57,34 +54,6 @@ class Exchange:
         return {**self.timings_ms, step: self.timings_ms.get(step, 0.0) + spent}
 
 
-class _Engine:
-    """Everything that belongs to one generation of the index, so that an answer is never drawn from two."""
-
-    def __init__(self, generation: Generation, embedder: Embedder, policy: Policy, reranker: Reranker | None) -> None:
-        if generation.manifest.embedder != embedder.digest:
-            raise IndexMismatchError(
-                f"The index {generation.name!r} was built with another embedding model "
-                f"(sha256 {generation.manifest.embedder[:12]}… instead of {embedder.digest[:12]}…).",
-                "Build it anew with: ragbot index",
-            )
-        if policy.examples and not generation.guard:
-            # Answering without the classifier would be failing open.
-            raise IndexBrokenError(f"The index {generation.name!r} lacks the trained guardrails.", "Build it anew with: ragbot index --rebuild")
-        self.generation = generation
-        self.retriever = Retriever(generation, embedder, reranker)
-        self.extractive = ExtractiveAnswerer(generation, embedder)
-        self.verifier = Verifier(generation.documents, embedder)
-        self.rephraser = Rephraser(generation.chunks, policy.words, embedder.is_everyday)
-        self.guard = Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
-        # What an article suggests to ask: a question, or a sentence such as "Ask the clinic who gives the drug."
-        self.questions_to_bring = [
-            (sentence.text, vector)
-            for chunk in generation.chunks
-            for sentence, vector in zip(chunk.sentences, generation.vectors_of(chunk), strict=True)
-            if sentence.text.endswith("?") or sentence.text.startswith("Ask ")
-        ]
-
-
 class Ragbot:
     """A question-answering bot over one index. Safe to share between threads.
 
@@ -97,13 +66,8 @@ class Ragbot:
         self.responses = Responses(self.policy, settings.region)
         self.output_rail = OutputRail(self.policy.output_rules)
         self.embedder = Embedder(settings.embedding_model)
-        self.alarms: list[str] = []
-        # Articles retired a moment ago, which the index in use may still hold.
-        self._withdrawn: frozenset[str] = frozenset()
-        self._reranker = Reranker(settings.reranker_model) if settings.reranker_model else None
         self._chat_model = chat_model or _chat_model(settings)
-        self._lock = threading.Lock()
-        self._engine = self._open_engine()
+        self.engines = Engines(settings, self.embedder, self.policy, Reranker(settings.reranker_model) if settings.reranker_model else None)
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, chat_model: ChatModelAnswerer | None = None) -> Ragbot:
@@ -125,7 +89,7 @@ class Ragbot:
     @property
     def generation(self) -> Generation:
         """The generation that the next answer is drawn from."""
-        return self._current().generation
+        return self.engines.current().generation
 
     def warm_up(self) -> None:
         """Loads the weights, so that the first question does not wait for them."""
@@ -154,30 +118,22 @@ class Ragbot:
         immediate = self._immediate_help(exchange)
         if immediate is not None:
             yield immediate
-        engine = self._current()
+        engine = self.engines.current()
         exchange = self._retrieve(self._judge(exchange, engine), engine)
         yield from self._answer(exchange, engine)
 
-    def withdraw(self, article: str) -> None:
-        """Draws no answer from an article any more until the index is brought up to date."""
-        self._withdrawn |= {article}
-
-    def readmit(self, article: str) -> None:
-        """Draws answers again from an article that was withdrawn."""
-        self._withdrawn -= {article}
-
     def judge(self, text: str, history: History = ()) -> Judged:
         """What the guardrails say of a message, without answering it."""
-        return self._current().guard.judge(text, as_turns(history))
+        return self.engines.current().guard.judge(text, as_turns(history))
 
     def search(self, query: str, count: int = 8) -> list[Passage]:
         """Ranked passages for a query, without guardrails and answering."""
-        engine = self._current()
+        engine = self.engines.current()
         return self._in_time(engine.retriever.retrieve(engine.rephraser.rephrase(query), count))
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
         """The search as a LangChain ``BaseRetriever``."""
-        return self._current().retriever.as_langchain(count)
+        return self.engines.current().retriever.as_langchain(count)
 
     def as_runnable(self) -> Runnable[Any, Answer]:
         """The whole chain as a LangChain Runnable: ``invoke``, ``stream``, ``batch``.
@@ -214,12 +170,12 @@ class Ragbot:
     def _immediate_help(self, exchange: Exchange) -> Answer | None:
         return immediate_help(exchange.question, self.policy, self.responses)
 
-    def _judge(self, exchange: Exchange, engine: _Engine) -> Exchange:
+    def _judge(self, exchange: Exchange, engine: Engine) -> Exchange:
         started = time.perf_counter()
         judged = engine.guard.judge(exchange.question, exchange.turns)
         return replace(exchange, judged=judged, timings_ms=exchange.timed("guard", started))
 
-    def _retrieve(self, exchange: Exchange, engine: _Engine) -> Exchange:
+    def _retrieve(self, exchange: Exchange, engine: Engine) -> Exchange:
         """Finds passages: for the bare question first, then, where it leans on the turn before, with that turn's topic too."""
         assert exchange.judged is not None
         one = self.policy.class_of(exchange.judged.ruling.label)
@@ -236,7 +192,7 @@ class Ragbot:
             found = replace(found, timings_ms=wider.timings_ms)
         return found
 
-    def _look_up(self, exchange: Exchange, engine: _Engine) -> Exchange:
+    def _look_up(self, exchange: Exchange, engine: Engine) -> Exchange:
         started = time.perf_counter()
         exchange = replace(exchange, asked=engine.rephraser.rephrase(exchange.asked))
         passages = self._in_time(engine.retriever.retrieve(exchange.asked, self.settings.passages))
@@ -250,10 +206,12 @@ class Ragbot:
         """Without those of articles that were just retired, or whose review is overdue for longer than the settings allow."""
         today, most = date.today(), self.settings.review_grace_days
         return [
-            passage for passage in passages if passage.source.id not in self._withdrawn and passage.source.review.overdue_days(today) <= most
+            passage
+            for passage in passages
+            if not self.engines.is_withdrawn(passage.source.id) and passage.source.review.overdue_days(today) <= most
         ]
 
-    def _answer(self, exchange: Exchange, engine: _Engine) -> Iterator[Answer]:
+    def _answer(self, exchange: Exchange, engine: Engine) -> Iterator[Answer]:
         assert exchange.judged is not None
         ruling = exchange.judged.ruling
         one = self.policy.class_of(ruling.label)
@@ -273,7 +231,7 @@ class Ragbot:
             status = "abstained"
         yield self._compose(exchange, engine, ruling, status, checked, model, complete=True)
 
-    def _check(self, exchange: Exchange, engine: _Engine, status: Status) -> Iterator[tuple[Checked, str, Exchange]]:
+    def _check(self, exchange: Exchange, engine: Engine, status: Status) -> Iterator[tuple[Checked, str, Exchange]]:
         """The checked part of the answer as it grows. Where nothing of a chat model's draft survives, quotes take its place."""
         checking = Checking(engine.verifier, exchange.passages)
         if self._chat_model is not None:
@@ -304,19 +262,21 @@ class Ragbot:
         if draft is None:
             yield checking.result(), EXTRACTIVE, exchange
 
-    def _objection(self, statement: DraftStatement, engine: _Engine, status: Status) -> str | None:
-        """The output rule that a statement or one of its quotes breaks, or None."""
+    def _objection(self, statement: DraftStatement, engine: Engine, status: Status) -> str | None:
+        """The output rule that a statement or one of its quotes breaks, or None; one of an article that was taken back counts as such."""
         if objection := self.output_rail.objection(statement.text, status):
             return objection
         for evidence in (*statement.evidence, *([statement.contrast] if statement.contrast else ())):
             source = evidence.passage.source
+            if self.engines.is_withdrawn(source.id):
+                return "withdrawn"
             known = [source.url, *(reference.link for reference in source.references if reference.link)]
             if foreign_link(evidence.span.of(engine.generation.documents[source.id].text), known):
                 return "link"
         return None
 
     def _compose(
-        self, exchange: Exchange, engine: _Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False
+        self, exchange: Exchange, engine: Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False
     ) -> Answer:
         shown = checked if status not in ("abstained", "declined") else Checked((), (), checked.withheld)
         nearest = self._nearest(exchange) if status == "abstained" else ()
@@ -338,7 +298,7 @@ class Ragbot:
         )
 
     def _notice(
-        self, exchange: Exchange, engine: _Engine, label: Label, status: Status, nearest: Sequence[NearestArticle], answered: bool
+        self, exchange: Exchange, engine: Engine, label: Label, status: Status, nearest: Sequence[NearestArticle], answered: bool
     ) -> str | None:
         parts: list[str] = []
         if status == "abstained":
@@ -365,10 +325,10 @@ class Ragbot:
         turns = turns_since_crisis(exchange.turns, self.policy)
         return turns is not None and turns < self.policy.class_of("crisis").follow_on_turns
 
-    def _questions_to_bring(self, exchange: Exchange, engine: _Engine) -> list[str]:
+    def _questions_to_bring(self, exchange: Exchange, engine: Engine) -> list[str]:
         vector = self.embedder.encode_questions([exchange.question])[0]
-        ranked = sorted(engine.questions_to_bring, key=lambda pair: -float(pair[1] @ vector))
-        return [text for text, _ in ranked[:MOST_FOLLOW_UPS]]
+        ranked = sorted(engine.questions_to_bring, key=lambda one: -float(one[1] @ vector))
+        return [text for text, _, article in ranked if not self.engines.is_withdrawn(article)][:MOST_FOLLOW_UPS]
 
     @staticmethod
     def _nearest(exchange: Exchange) -> tuple[NearestArticle, ...]:
@@ -377,49 +337,15 @@ class Ragbot:
         found = {passage.source.id: passage.source.title for passage in exchange.passages}
         return tuple(NearestArticle(article, title) for article, title in list(found.items())[:MOST_NEAREST])
 
-    def _follow_ups(self, exchange: Exchange, engine: _Engine, checked: Checked) -> tuple[str, ...]:
+    def _follow_ups(self, exchange: Exchange, engine: Engine, checked: Checked) -> tuple[str, ...]:
         """Questions that the articles' own headings ask, near to what was asked and not answered yet."""
         cited = {citation.article for citation in checked.citations}
         used = {citation.heading for citation in checked.citations}
         near = [passage.chunk.heading for passage in exchange.passages]
-        same = [chunk.heading for chunk in engine.generation.chunks if chunk.source_id in cited]
+        same = [chunk.heading for identity in engine.generation.documents if identity in cited for chunk in engine.generation.articles[identity].chunks]
         asked = exchange.question.casefold().strip(" ?")
         headings = (heading for heading in dict.fromkeys([*near, *same]) if heading.endswith("?") and heading not in used)
         return tuple(heading for heading in headings if heading.casefold().strip(" ?") != asked)[:MOST_FOLLOW_UPS]
-
-    # The index.
-
-    def _current(self) -> _Engine:
-        """The engine of the generation that CURRENT names; the one in use where the new one cannot be opened."""
-        engine = self._engine
-        try:
-            folder = generations.current_generation(self.settings.index)
-        except RagbotError as error:
-            self._alarm(str(error))
-            return engine
-        if folder.name == engine.generation.name:
-            return engine
-        with self._lock:
-            if self._engine.generation.name != folder.name:
-                try:
-                    self._engine = self._open_engine()
-                    # A build that began before an article was retired may still hold it.
-                    self._withdrawn &= self._engine.generation.documents.keys()
-                except RagbotError as error:
-                    self._alarm(str(error))
-            return self._engine
-
-    def _open_engine(self) -> _Engine:
-        current = generations.current_generation(self.settings.index)
-        others = [folder for folder in generations.list_generations(self.settings.index) if folder != current]
-        generation, problems = open_index([current, *others])
-        for problem in problems:
-            self._alarm(problem)
-        return _Engine(generation, self.embedder, self.policy, self._reranker)
-
-    def _alarm(self, problem: str) -> None:
-        if problem not in self.alarms:
-            self.alarms.append(problem)
 
 
 def immediate_help(question: str, policy: Policy, responses: Responses) -> Answer | None:

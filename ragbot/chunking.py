@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from ragbot.records import PAGE_PATTERN, Chunk, Document, Sentence, Span
 
-# Part of the index's identity: raise it when the same document gives other chunks.
+# Part of the index's identity: raise it when the same file gives another document or other chunks.
 VERSION = 3
 # About 200 tokens of English, which leaves room for title and heading under the embedding model's 256.
 CHUNK_CHARACTERS = 800

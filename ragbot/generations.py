@@ -100,7 +100,9 @@ def switch_to(index: Path, built: Path) -> Path:
     _sweep_unnamed(index)
     number = int(newest.name.split("-")[1]) + 1 if newest else 1
     for path in sorted(built.rglob("*")):
-        _sync(path)
+        # A file that another generation shares was brought to the disk with that one.
+        if path.is_dir() or path.stat().st_nlink == 1:
+            _sync(path)
     _sync(built)
     target = index / f"gen-{number:06d}"
     built.rename(target)

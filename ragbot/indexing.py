@@ -1,21 +1,23 @@
 """What changed, by digest; build beside, then switch.
 
-Idempotent: the same articles, model and policy give no new generation. Incremental: a chunk or sentence whose words did not
-change keeps its vector. Atomic: see ragbot.generations.
+Idempotent: the same articles, model and policy give no new generation. Incremental: an article that did not change is taken over
+as it is, and in one that did, a chunk or sentence of the same words keeps its vector. Atomic: see ragbot.generations.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from ragbot import generations
+from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError, StoreError
 from ragbot.models import Embedder, TokenVectors, Vectors
 from ragbot.records import Chunk, Document
@@ -23,6 +25,7 @@ from ragbot.store import Content, Generation, Manifest, write_generation
 
 Progress = Callable[[str, int, int], Any]
 GuardTrainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Splitter = Callable[[Document], tuple[Chunk, ...]]
 VERIFY_TIMEOUT_SECONDS = 300
 
 
@@ -38,76 +41,8 @@ class IndexReport:
     reused: int
 
 
-def update_index(
-    index: Path,
-    documents: Sequence[Document],
-    chunks: Sequence[Chunk],
-    manifest: Manifest,
-    embedder: Embedder,
-    *,
-    train_guard: GuardTrainer,
-    rebuild: bool = False,
-    progress: Progress = lambda step, done, total: None,
-) -> IndexReport:
-    """Brings the index up to date and switches to it, if anything changed.
-
-    Args:
-        train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
-        rebuild: embed everything anew, whatever is there.
-        progress: called with the step's name, how much is done, and how much there is to do.
-
-    Raises:
-        IndexBusyError: another process is writing.
-        StoreError: the folder cannot be written.
-        IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
-    """
-    with generations.writing(index):
-        previous = None if rebuild else _previous(index)
-        if previous is not None and previous.manifest == manifest:
-            return IndexReport(previous.name, False, len(documents), len(chunks), 0, len(chunks))
-        folder = generations.begin_generation(index)
-        known, known_tokens = _known_vectors(previous, manifest)
-        texts = [chunk.embedded for chunk in chunks]
-        sentences = [sentence.text for chunk in chunks for sentence in chunk.sentences]
-        labels = [chunk.label for chunk in chunks]
-        fresh = [text for text in dict.fromkeys(texts) if text not in known]
-        needed = [*(text for text in sentences if text not in known), *(text for text in labels if text not in known_tokens)]
-        fresh_pieces = list(dict.fromkeys(needed))
-        total, done = len(fresh) + len(fresh_pieces), 0
-
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("embedding", done, total)
-
-        progress("embedding", 0, total)
-        known |= dict(zip(fresh, embedder.encode(fresh, progress=report), strict=True))
-        vectors, tokens = embedder.encode_with_tokens(fresh_pieces, progress=report)
-        known |= dict(zip(fresh_pieces, vectors, strict=True))
-        known_tokens |= {text: made.vectors for text, made in zip(fresh_pieces, tokens, strict=True)}
-        progress("training the guardrails", 0, 1)
-        guard = train_guard(previous.guard if previous is not None and previous.manifest.embedder == manifest.embedder else {})
-        progress("training the guardrails", 1, 1)
-        progress("writing", 0, 2)
-        pieces = [known_tokens[text] for text in (*sentences, *labels)]
-        content = Content(tuple(documents), tuple(chunks), _stack(known, texts), _stack(known, sentences), pieces, guard)
-        try:
-            write_generation(folder, manifest, content)
-            progress("writing", 1, 2)
-            _verify_elsewhere(folder)
-            built = generations.switch_to(index, folder)
-        except OSError as error:
-            raise StoreError(
-                f"The index in {str(index)!r} cannot be written: {error.strerror or error}.",
-                "The old index keeps serving. Make room on the disk and try again.",
-            ) from error
-        progress("writing", 2, 2)
-        new = set(fresh)
-        embedded = sum(text in new for text in texts)
-        return IndexReport(built.name, True, len(documents), len(chunks), embedded, len(chunks) - embedded)
-
-
-def _previous(index: Path) -> Generation | None:
+def sound_generation(index: Path) -> Generation | None:
+    """The current generation, if it can be read and finds what it holds: what a build may take over from."""
     try:
         generation = Generation(generations.current_generation(index))
         generation.verify()
@@ -116,22 +51,127 @@ def _previous(index: Path) -> Generation | None:
     return generation
 
 
-def _known_vectors(previous: Generation | None, manifest: Manifest) -> tuple[dict[str, Vectors], dict[str, TokenVectors]]:
-    """The vectors of the previous generation, and those of its word pieces, by the words they stand for.
+def update_index(
+    index: Path,
+    previous: Generation | None,
+    documents: Sequence[Document],
+    split: Splitter,
+    manifest: Manifest,
+    embedder: Embedder,
+    *,
+    train_guard: GuardTrainer,
+    progress: Progress = lambda step, done, total: None,
+) -> IndexReport:
+    """Brings the index up to date and switches to it, if anything changed. Only while ``generations.writing`` holds the index.
 
-    None where another model made them.
+    Args:
+        previous: what may be taken over, see ``sound_generation``; None embeds everything anew.
+        split: a document's chunks; asked for documents that are new or changed.
+        train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
+        progress: called with the step's name, how much is done, and how much there is to do.
+
+    Raises:
+        StoreError: the folder cannot be written.
+        IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
     """
-    if previous is None or previous.manifest.embedder != manifest.embedder:
+    if previous is not None and previous.manifest == manifest:
+        return IndexReport(previous.name, False, len(documents), len(previous.chunks), 0, len(previous.chunks))
+    with _Verifier() as verifier:
+        folder = generations.begin_generation(index)
+        same = _unchanged(previous, manifest)
+        changed = [(document, split(document)) for document in documents if document.source.id not in same]
+        fresh, embedded = _embed(changed, previous if _same_model(previous, manifest) else None, embedder, progress)
+        progress("training the guardrails", 0, 1)
+        guard = _guard(previous, manifest, train_guard)
+        progress("training the guardrails", 1, 1)
+        progress("writing", 0, 2)
+        try:
+            # Where nothing can be taken over, the vectors are written whole as well.
+            write_generation(folder, manifest, Content(fresh, previous if same else None, guard))
+            progress("writing", 1, 2)
+            verifier.verify(folder, [article.document.source.id for article in fresh])
+            built = generations.switch_to(index, folder)
+        except OSError as error:
+            raise StoreError(
+                f"The index in {str(index)!r} cannot be written: {error.strerror or error}.",
+                "The old index keeps serving. Make room on the disk and try again.",
+            ) from error
+        progress("writing", 2, 2)
+    taken_over = sum(len(previous.articles[identity].chunks) for identity in same) if previous is not None else 0
+    chunks = taken_over + sum(len(article.chunks) for article in fresh)
+    return IndexReport(built.name, True, len(documents), chunks, embedded, chunks - embedded)
+
+
+def _same_model(previous: Generation | None, manifest: Manifest) -> bool:
+    return previous is not None and previous.manifest.embedder == manifest.embedder
+
+
+def _guard(previous: Generation | None, manifest: Manifest, train_guard: GuardTrainer) -> Mapping[str, Any]:
+    """The classifier's arrays: those of the generation before where the same model and policy made them."""
+    if previous is None or not _same_model(previous, manifest):
+        return train_guard({})
+    return previous.guard if previous.guard and previous.manifest.policy == manifest.policy else train_guard(previous.guard)
+
+
+def _unchanged(previous: Generation | None, manifest: Manifest) -> frozenset[str]:
+    """The ids of the articles that the generation before holds just as they are now."""
+    if previous is None or not _same_model(previous, manifest) or previous.manifest.chunker != manifest.chunker:
+        return frozenset()
+    return frozenset(identity for identity, digest in manifest.documents.items() if previous.manifest.documents.get(identity) == digest)
+
+
+def _embed(
+    changed: Sequence[tuple[Document, tuple[Chunk, ...]]], previous: Generation | None, embedder: Embedder, progress: Progress
+) -> tuple[tuple[EmbeddedArticle, ...], int]:
+    """The changed articles with their vectors, and how many of their chunks were embedded anew: only words that the generation
+    before does not hold are."""
+    chunks = [chunk for _, own in changed for chunk in own]
+    texts = [chunk.embedded for chunk in chunks]
+    sentences = [sentence.text for chunk in chunks for sentence in chunk.sentences]
+    labels = [chunk.label for chunk in chunks]
+    known, known_tokens = _known_vectors(previous, {*texts, *sentences, *labels})
+    fresh = [text for text in dict.fromkeys(texts) if text not in known]
+    needed = [*(text for text in sentences if text not in known), *(text for text in labels if text not in known_tokens)]
+    fresh_pieces = list(dict.fromkeys(needed))
+    total, done = len(fresh) + len(fresh_pieces), 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("embedding", done, total)
+
+    progress("embedding", 0, total)
+    known |= dict(zip(fresh, embedder.encode(fresh, progress=report), strict=True))
+    vectors, tokens = embedder.encode_with_tokens(fresh_pieces, progress=report)
+    known |= dict(zip(fresh_pieces, vectors, strict=True))
+    known_tokens |= {text: made.vectors for text, made in zip(fresh_pieces, tokens, strict=True)}
+    new = set(fresh)
+    articles = []
+    for document, own in changed:
+        words = [sentence.text for chunk in own for sentence in chunk.sentences]
+        pieces = [known_tokens[text] for text in (*words, *(chunk.label for chunk in own))]
+        articles.append(EmbeddedArticle(document, own, _stack(known, [chunk.embedded for chunk in own]), _stack(known, words), pieces))
+    return tuple(articles), sum(text in new for text in texts)
+
+
+def _known_vectors(previous: Generation | None, wanted: set[str]) -> tuple[dict[str, Vectors], dict[str, TokenVectors]]:
+    """The vectors of those words that the generation before holds, and of their word pieces."""
+    if previous is None:
         return {}, {}
     known: dict[str, Vectors] = {}
     tokens: dict[str, TokenVectors] = {}
     for row, chunk in enumerate(previous.chunks):
-        known[chunk.embedded] = previous.chunk_vectors[row]
+        if chunk.embedded in wanted:
+            known[chunk.embedded] = previous.chunk_vectors[row]
+        held = [place for place, sentence in enumerate(chunk.sentences) if sentence.text in wanted]
+        if not held and chunk.label not in wanted:
+            continue
         pieces, label = previous.tokens_of(chunk)
         # A label is looked up by its pieces alone, so a sentence of the same words still has its own vector.
         tokens.setdefault(chunk.label, label)
-        for sentence, vector, one in zip(chunk.sentences, previous.vectors_of(chunk), pieces, strict=True):
-            known[sentence.text], tokens[sentence.text] = vector, one
+        vectors = previous.vectors_of(chunk)
+        for place in held:
+            known[chunk.sentences[place].text], tokens[chunk.sentences[place].text] = vectors[place], pieces[place]
     return known, tokens
 
 
@@ -141,13 +181,42 @@ def _stack(known: Mapping[str, Vectors], texts: Sequence[str]) -> Vectors:
     return np.stack([known[text] for text in texts])
 
 
-def _verify_elsewhere(folder: Path) -> None:
+# The imports are what takes longest, so the process is started before there is anything to verify.
+_VERIFYING = """
+import json, sys
+from pathlib import Path
+import chromadb
+from ragbot.store import Generation
+order = json.loads(sys.stdin.readline() or "null")
+if order is not None:
+    Generation(Path(order["folder"])).verify(articles=order["articles"])
+"""
+
+
+class _Verifier:
     """Verifies a written generation by query in a process that did not write it: what only sits in this memory does not count."""
-    command = [sys.executable, "-c", f"from pathlib import Path; from ragbot.store import Generation; Generation(Path({str(folder)!r})).verify()"]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=VERIFY_TIMEOUT_SECONDS, check=False)
-    if outcome.returncode:
-        lines = outcome.stderr.strip().splitlines()
-        raise IndexBrokenError(
-            f"What was just built does not find what it holds: {lines[-1] if lines else 'no reason given'}.",
-            "The old index keeps serving. Try again; if it stays so, check the disk.",
-        )
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen([sys.executable, "-c", _VERIFYING], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def verify(self, folder: Path, articles: Sequence[str]) -> None:
+        """Asks for a sample of all chunks and for all of some articles.
+
+        Raises:
+            IndexBrokenError: one of them is not found.
+        """
+        try:
+            _, said = self._process.communicate(json.dumps({"folder": str(folder), "articles": list(articles)}), timeout=VERIFY_TIMEOUT_SECONDS)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            said = "it could not be asked"
+        if self._process.returncode != 0:
+            lines = said.strip().splitlines()
+            raise IndexBrokenError(
+                f"What was just built does not find what it holds: {lines[-1] if lines else 'no reason given'}.",
+                "The old index keeps serving. Try again; if it stays so, check the disk.",
+            )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragbot import chunking
+from ragbot import chunking, generations
 from ragbot.errors import RagbotError, SourceError
 from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
-from ragbot.indexing import IndexReport, Progress, update_index
+from ragbot.indexing import IndexReport, Progress, sound_generation, update_index
 from ragbot.models import Embedder
 from ragbot.reading import list_source_files, read_source, read_sources
 from ragbot.records import Chunk, Document
@@ -33,31 +33,37 @@ def build_index(
     """Brings the index up to date with the published articles and the policy.
 
     Args:
+        rebuild: embed everything anew, whatever is there.
         embedder: a loaded embedding model to share; one is loaded where None.
 
     Raises:
         SourceError: an article cannot be read; the first problem, the last good index keeps serving.
         PolicyError, ModelError, StoreError: see there.
     """
-    documents, problems = read_sources(settings.sources)
-    if problems:
-        raise problems[0]
     policy = open_policy(settings)
-    examples = policy.examples
-    published = [document for document in documents if document.source.status == "published"]
-    chunks = [chunk for document in published for chunk in chunking.split_document(document)]
     embedder = embedder or Embedder(settings.embedding_model)
-    manifest = Manifest(
-        embedder=embedder.digest,
-        chunker=chunking.VERSION,
-        policy=policy.digest,
-        documents={document.source.id: document.digest for document in published},
-    )
 
     def train_guard(known: Mapping[str, Any]) -> Mapping[str, Any]:
-        return train(examples, embedder, known)
+        return train(policy.examples, embedder, known)
 
-    return update_index(settings.index, published, chunks, manifest, embedder, train_guard=train_guard, rebuild=rebuild, progress=progress)
+    # The articles are read while the index is held, so that of two builds the later one has read the later state.
+    with generations.writing(settings.index):
+        previous = sound_generation(settings.index)
+        read_before = previous.documents if previous is not None and previous.manifest.chunker == chunking.VERSION else {}
+        documents, problems = read_sources(settings.sources, read_before)
+        if problems:
+            raise problems[0]
+        published = [document for document in documents if document.source.status == "published"]
+        manifest = Manifest(
+            embedder=embedder.digest,
+            chunker=chunking.VERSION,
+            policy=policy.digest,
+            documents={document.source.id: document.digest for document in published},
+        )
+        taken_over = None if rebuild else previous
+        return update_index(
+            settings.index, taken_over, published, chunking.split_document, manifest, embedder, train_guard=train_guard, progress=progress
+        )
 
 
 @dataclass(frozen=True, slots=True)

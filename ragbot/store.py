@@ -2,37 +2,42 @@
 
 ::
 
-    gen-000007/manifest.json     what it was built from: ids, sha256, model and versions
-    gen-000007/library.json      the articles, chunks and sentences as they were then
+    gen-000007/manifest.json     what it was built from: ids, sha256, model and versions; and the sha256 of files that a crash could spoil
+    gen-000007/articles/         the articles as they were then, with their vectors: see ragbot.embedded
     gen-000007/chroma/           the chunks' vectors, searched by Chroma (HNSW, cosine)
-    gen-000007/chunks.npy        the same vectors, to verify by query and to reuse what did not change
-    gen-000007/sentences.npy     the sentences' vectors, made here and not at question time
-    gen-000007/tokens.npy        the vectors of the word pieces of sentences and of the chunks' labels (title and heading)
     gen-000007/guard.npz         the trained guardrail classifier
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import sqlite3
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
-from pydantic import TypeAdapter, ValidationError
 
+from ragbot.embedded import ArticleFiles, EmbeddedArticle, take_over, write_article
 from ragbot.errors import IndexBrokenError, IndexMismatchError
-from ragbot.models import TokenVectors, Vectors
+from ragbot.models import TokenVectors, Vectors, digest_of_file
 from ragbot.records import Chunk, Document
 
-FORMAT = 2
+FORMAT = 3
 COLLECTION = "chunks"
 BATCH = 2000
 VERIFIED_CHUNKS = 200
+# Vectors that were taken out leave gaps in the graph that the search walks; above this share of it, it is built anew.
+MOST_GAPS = 0.2
+# Articles whose word pieces are kept at hand.
+TOKENS_AT_HAND = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +53,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The articles of a generation and their vectors: a row a chunk and a row a sentence, in the chunks' order.
+    """What a generation is to hold: articles that are new or changed, the generation that all other articles of the manifest are
+    taken over from, and the classifier's arrays."""
 
-    ``tokens`` holds the word pieces of every sentence, then of every chunk's label, one array a text.
-    """
-
-    documents: tuple[Document, ...]
-    chunks: tuple[Chunk, ...]
-    chunk_vectors: Vectors
-    sentence_vectors: Vectors
-    tokens: Sequence[TokenVectors] = ()
+    fresh: tuple[EmbeddedArticle, ...]
+    previous: Generation | None = None
     guard: Mapping[str, Any] = field(default_factory=dict)
-
-
-_LIBRARY = TypeAdapter(tuple[tuple[Document, ...], tuple[Chunk, ...]])
 
 
 class _Precomputed(Embeddings):
@@ -77,12 +74,16 @@ class _Precomputed(Embeddings):
         raise TypeError("questions are embedded by ragbot.models")
 
 
-def _chroma(folder: Path, embeddings: Embeddings | None, *, create: bool) -> Any:
+def _client(folder: Path) -> Any:
     import chromadb
     from chromadb.config import Settings
+
+    return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
+
+
+def _as_langchain(client: Any, embeddings: Embeddings | None, *, create: bool) -> Any:
     from langchain_chroma import Chroma
 
-    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
     return Chroma(
         collection_name=COLLECTION,
         client=client,
@@ -93,34 +94,74 @@ def _chroma(folder: Path, embeddings: Embeddings | None, *, create: bool) -> Any
 
 
 def write_generation(folder: Path, manifest: Manifest, content: Content) -> None:
-    """Fills an empty folder with a generation."""
-    library = _LIBRARY.dump_json((content.documents, content.chunks))
-    (folder / "library.json").write_bytes(library)
-    np.save(folder / "chunks.npy", content.chunk_vectors)
-    np.save(folder / "sentences.npy", content.sentence_vectors)
-    np.save(folder / "tokens.npy", np.concatenate(content.tokens) if content.tokens else np.zeros((0, 0), dtype=np.float16))
-    np.save(folder / "token-counts.npy", np.array([len(one) for one in content.tokens], dtype=np.int32))
+    """Fills an empty folder with a generation. What did not change is taken over from the one before, which is only read."""
+    previous = content.previous
+    (folder / "articles").mkdir()
+    for article in content.fresh:
+        write_article(folder / "articles", article)
+    same = frozenset(manifest.documents.keys() - {article.document.source.id for article in content.fresh})
+    if previous is not None:
+        take_over(previous.folder / "articles", folder / "articles", sorted(same))
     if content.guard:
-        np.savez(folder / "guard.npz", **content.guard)
-    store = _chroma(folder / "chroma", _Precomputed(content.chunk_vectors), create=True)
-    for start in range(0, len(content.chunks), BATCH):
-        batch = content.chunks[start : start + BATCH]
-        store.add_texts(
-            [chunk.plain for chunk in batch],
-            metadatas=[{"row": start + row, "source": chunk.source_id, "heading": chunk.heading} for row, chunk in enumerate(batch)],
-            ids=[chunk.id for chunk in batch],
-        )
-    close_chroma(store)
-    described = asdict(manifest) | {"created": datetime.now(UTC).isoformat(timespec="seconds"), "chunks": len(content.chunks)}
+        if previous is not None and _same_arrays(content.guard, previous.guard):
+            shutil.copyfile(previous.folder / "guard.npz", folder / "guard.npz")
+        else:
+            np.savez(folder / "guard.npz", **content.guard)
+    gaps = _write_vectors(folder / "chroma", content.fresh, previous, same)
+    described = asdict(manifest) | {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "gaps": gaps,
+        "files": {path.relative_to(folder).as_posix(): digest_of_file(path) for path in _vector_files(folder / "chroma")},
+    }
     (folder / "manifest.json").write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def close_chroma(store: Any) -> None:
-    """Lets go of the database's files, so that a folder can be renamed, reopened or removed."""
-    client = store._client  # noqa: SLF001 — langchain-chroma offers no way to close
-    close = getattr(client, "close", None)
-    if close is not None:
-        close()
+def _vector_files(folder: Path) -> list[Path]:
+    """The files whose digests are kept: Chroma's own library ends the process on vectors that are garbage, so they are compared before
+    it sees them.
+
+    Its database is left out, because being asked already touches it, and garbage there is an error like any other; so are vectors
+    that it has not put into files yet (below a thousand), where the files hold what the memory happened to hold.
+    """
+    return sorted(path for written in folder.glob("*/index_metadata.pickle") for path in written.parent.iterdir())
+
+
+def _same_arrays(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
+
+
+def _write_vectors(folder: Path, fresh: Sequence[EmbeddedArticle], previous: Generation | None, same: frozenset[str]) -> int:
+    """Fills Chroma's folder; how many vectors were taken out of it since it was last built whole."""
+    gone = [chunk for chunk in previous.chunks if chunk.source_id not in same] if previous is not None else []
+    gaps = previous.gaps + len(gone) if previous is not None else 0
+    added: list[EmbeddedArticle | ArticleFiles] = [*fresh]
+    whole = previous is None or gaps > MOST_GAPS * max(1, len(previous.chunks))
+    if previous is not None and whole:
+        added += [previous.articles[identity] for identity in sorted(same)]
+    elif previous is not None:
+        _copy_vectors(previous.folder / "chroma", folder)
+    vectors = [article.chunk_vectors for article in added if len(article.chunks)]
+    client = _client(folder)
+    store = _as_langchain(client, _Precomputed(np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)), create=True)
+    if gone and not whole:
+        store.delete([chunk.id for chunk in gone])
+    chunks = [chunk for article in added for chunk in article.chunks]
+    for start in range(0, len(chunks), BATCH):
+        batch = chunks[start : start + BATCH]
+        store.add_texts(
+            [chunk.plain for chunk in batch],
+            metadatas=[{"source": chunk.source_id, "heading": chunk.heading} for chunk in batch],
+            ids=[chunk.id for chunk in batch],
+        )
+    client.close()
+    return 0 if whole else gaps
+
+
+def _copy_vectors(old: Path, new: Path) -> None:
+    """Copies Chroma's folder; its database as one whole moment, because a server may be asking it."""
+    shutil.copytree(old, new, ignore=shutil.ignore_patterns("chroma.sqlite3*"))
+    with closing(sqlite3.connect(old / "chroma.sqlite3")) as source, closing(sqlite3.connect(new / "chroma.sqlite3")) as target:
+        source.backup(target)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -130,11 +171,17 @@ def read_manifest(folder: Path) -> Manifest:
         IndexBrokenError: it cannot be read.
         IndexMismatchError: another version of ragbot wrote it.
     """
+    return _read_description(folder)[0]
+
+
+def _read_description(folder: Path) -> tuple[Manifest, int, dict[str, str]]:
+    """The manifest, how many gaps the graph has, and the digests of the files that are compared."""
     try:
         values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise IndexMismatchError(f"The index {folder.name!r} has the format of another ragbot.", "Build it anew with: ragbot index --rebuild")
-        return Manifest(**{name: values[name] for name in Manifest.__dataclass_fields__})
+        manifest = Manifest(**{name: values[name] for name in Manifest.__dataclass_fields__})
+        return manifest, int(values["gaps"]), dict(values["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexBrokenError(f"The manifest of {folder.name!r} cannot be read.", "Build the index anew with: ragbot index --rebuild") from error
 
@@ -145,47 +192,90 @@ class Generation:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        self.manifest = read_manifest(folder)
+        self.manifest, self.gaps, self._digests = _read_description(folder)
         try:
-            documents, chunks = _LIBRARY.validate_json((folder / "library.json").read_bytes())
-            self.chunk_vectors: Vectors = np.load(folder / "chunks.npy")
-            self.sentence_vectors: Vectors = np.load(folder / "sentences.npy")
-            # Mapped, not read: a question looks at the pieces of a few passages.
-            self._tokens: TokenVectors = np.load(folder / "tokens.npy", mmap_mode="r")
-            token_counts = np.load(folder / "token-counts.npy")
+            self.articles = {identity: ArticleFiles(folder / "articles", identity) for identity in sorted(self.manifest.documents)}
             self.guard: dict[str, Any] = dict(np.load(folder / "guard.npz")) if (folder / "guard.npz").exists() else {}
-        except (OSError, ValueError, ValidationError, EOFError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise _broken(folder, "its files cannot be read") from error
-        self.chunks = chunks
-        self.documents = {document.source.id: document for document in documents}
-        counts = [len(chunk.sentences) for chunk in chunks]
-        self.first_sentence = [0, *np.cumsum(counts).tolist()]
-        if len(self.chunk_vectors) != len(chunks) or len(self.sentence_vectors) != self.first_sentence[-1]:
-            raise _broken(folder, "vectors and texts do not match")
-        self._first_token = [0, *np.cumsum(token_counts).tolist()]
-        if len(token_counts) != self.first_sentence[-1] + len(chunks) or len(self._tokens) != self._first_token[-1]:
-            raise _broken(folder, "word pieces and texts do not match")
-        self.rows = {chunk.id: row for row, chunk in enumerate(chunks)}
+        self.documents: dict[str, Document] = {identity: article.document for identity, article in self.articles.items()}
+        self.chunks: tuple[Chunk, ...] = tuple(chunk for article in self.articles.values() for chunk in article.chunks)
+        filled = [article for article in self.articles.values() if article.chunks]
+        nothing = np.zeros((0, 0), dtype=np.float32)
+        self.chunk_vectors: Vectors = np.concatenate([article.chunk_vectors for article in filled]) if filled else nothing
+        self.sentence_vectors: Vectors = np.concatenate([article.sentence_vectors for article in filled]) if filled else nothing
+        self.first_sentence: list[int] = [0, *np.cumsum([len(chunk.sentences) for chunk in self.chunks]).tolist()]
+        self.rows = {chunk.id: row for row, chunk in enumerate(self.chunks)}
+        self._share_rows()
+        # The cache knows the articles and not this object, so that a generation that nobody uses any more is gone at once.
+        articles = self.articles
+        self._tokens = lru_cache(TOKENS_AT_HAND)(lambda identity: articles[identity].tokens())
+
+    def _share_rows(self) -> None:
+        """Lets the articles look at the rows of the whole library, so that no vector is held twice."""
+        chunk = sentence = 0
+        for article in self.articles.values():
+            chunks, sentences = len(article.chunk_vectors), len(article.sentence_vectors)
+            article.chunk_vectors = self.chunk_vectors[chunk : chunk + chunks]
+            article.sentence_vectors = self.sentence_vectors[sentence : sentence + sentences]
+            chunk, sentence = chunk + chunks, sentence + sentences
+
+    @cached_property
+    def _chroma(self) -> Any:
+        """Chroma's client over this generation, after a look at the files that it could not survive being wrong."""
+        for name, digest in self._digests.items():
+            try:
+                same = digest_of_file(self.folder / name) == digest
+            except OSError:
+                same = False
+            if not same:
+                raise _broken(self.folder, f"{name!r} is not what was written")
+        try:
+            client = _client(self.folder / "chroma")
+        except Exception as error:  # chromadb raises what its Rust core raises, of any kind
+            raise _broken(self.folder, f"Chroma cannot open it: {error}") from error
+        # Chroma keeps a client for ever that nobody closes; a server that goes over to a new generation must not.
+        weakref.finalize(self, client.close).atexit = False
+        return client
 
     @cached_property
     def vector_store(self) -> Any:
         """The chunks as a LangChain ``Chroma`` vector store, without an embedding function."""
         try:
-            return _chroma(self.folder / "chroma", None, create=False)
-        except Exception as error:  # chromadb raises what its Rust core raises, of any kind
+            return _as_langchain(self._chroma, None, create=False)
+        except IndexBrokenError:
+            raise
+        except Exception as error:  # see _chroma
+            raise _broken(self.folder, f"Chroma cannot open it: {error}") from error
+
+    @cached_property
+    def _collection(self) -> Any:
+        # LangChain's store asks for one vector at a time and takes half a second to import; a question and a check of hundreds of
+        # vectors go past it.
+        try:
+            return self._chroma.get_collection(COLLECTION, embedding_function=None)
+        except IndexBrokenError:
+            raise
+        except Exception as error:  # see _chroma
             raise _broken(self.folder, f"Chroma cannot open it: {error}") from error
 
     def search(self, vector: Vectors, count: int) -> list[tuple[Chunk, float]]:
         """The ``count`` chunks nearest to a unit vector with their cosine, best first."""
         if not self.chunks:
             return []
+        return self._search_all(vector[None], count)[0]
+
+    def _search_all(self, vectors: Vectors, count: int) -> list[list[tuple[Chunk, float]]]:
+        """The nearest chunks of each vector, asked for at once."""
+        collection = self._collection
         try:
-            found = self.vector_store.similarity_search_by_vector_with_relevance_scores(vector.tolist(), k=min(count, len(self.chunks)))
-        except IndexBrokenError:
-            raise
-        except Exception as error:  # see vector_store
+            found = collection.query(query_embeddings=vectors, n_results=min(count, len(self.chunks)), include=["distances"])
+            return [
+                [(self.chunks[self.rows[identity]], 1.0 - distance) for identity, distance in zip(*hits, strict=True)]
+                for hits in zip(found["ids"], found["distances"], strict=True)
+            ]
+        except Exception as error:  # chromadb raises what its Rust core raises; a chunk that no article holds is a KeyError
             raise _broken(self.folder, f"Chroma cannot search it: {error}") from error
-        return [(self.chunks[document.metadata["row"]], 1.0 - distance) for document, distance in found]
 
     def vectors_of(self, chunk: Chunk) -> Vectors:
         """The vectors of a chunk's sentences, a row each."""
@@ -194,34 +284,36 @@ class Generation:
 
     def tokens_of(self, chunk: Chunk) -> tuple[list[TokenVectors], TokenVectors]:
         """The word pieces of a chunk's sentences, an array each, and of its label."""
-        row = self.rows[chunk.id]
-        sentences = [self._tokens_at(place) for place in range(self.first_sentence[row], self.first_sentence[row + 1])]
-        return sentences, self._tokens_at(self.first_sentence[-1] + row)
+        pieces, article = self._tokens(chunk.source_id), self.articles[chunk.source_id]
+        row, first_row = self.rows[chunk.id], self.rows[article.chunks[0].id]
+        first = self.first_sentence[row] - self.first_sentence[first_row]
+        last = self.first_sentence[row + 1] - self.first_sentence[first_row]
+        return pieces[first:last], pieces[len(article.sentence_vectors) + row - first_row]
 
-    def _tokens_at(self, place: int) -> TokenVectors:
-        return np.asarray(self._tokens[self._first_token[place] : self._first_token[place + 1]])
-
-    def verify(self, sample: int = VERIFIED_CHUNKS) -> None:
+    def verify(self, sample: int = VERIFIED_CHUNKS, *, articles: Iterable[str] = ()) -> None:
         """Asks for chunks by their own vectors; a count would say that all is well where nothing can be found.
 
         Args:
             sample: how many chunks are asked for, spread evenly over the library.
+            articles: ids of articles all of whose chunks are asked for.
 
         Raises:
             IndexBrokenError: one of them is not found.
         """
+        if not self.chunks:
+            return
         step = max(1, len(self.chunks) // sample)
-        for row in range(0, len(self.chunks), step):
-            vector = self.chunk_vectors[row]
-            found = self.search(vector, 3)
+        wanted = {self.rows[chunk.id] for identity in articles for chunk in self.articles[identity].chunks}
+        rows = sorted({*range(0, len(self.chunks), step), *wanted})
+        for row, found in zip(rows, self._search_all(self.chunk_vectors[rows], 3), strict=True):
             # Two chunks may hold the same words, so a hit of the same cosine is as good as the chunk itself.
             if not any(hit.id == self.chunks[row].id or cosine > 0.9999 for hit, cosine in found):
                 raise _broken(self.folder, f"{self.chunks[row].id!r} is not found by its own vector")
 
     def close(self) -> None:
         """Lets go of the files."""
-        if "vector_store" in self.__dict__:
-            close_chroma(self.vector_store)
+        if "_chroma" in self.__dict__:
+            self._chroma.close()
 
 
 def _broken(folder: Path, why: str) -> IndexBrokenError:

@@ -76,7 +76,7 @@ def time_building(settings: Settings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         manifest = Manifest(embedder.digest, chunking.VERSION, "bench", {document.source.id: document.digest for document in documents})
         started = time.perf_counter()
-        update_index(Path(folder), documents, chunks, manifest, embedder, train_guard=lambda known: train((), embedder, known))
+        update_index(Path(folder), None, documents, chunking.split_document, manifest, embedder, train_guard=lambda known: train((), embedder, known))
         building = time.perf_counter() - started
     return {
         "passages and sentences": len(texts),

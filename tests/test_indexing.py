@@ -148,7 +148,7 @@ def test_a_removed_article_cannot_be_retrieved(
     new = Generation(current_generation(copied_index))
     assert (report.switched, report.documents, counting.texts) == (True, 3, [])
     assert not found_anywhere(new, "pruning-tomatoes", own)
-    assert "side shoots" not in (new.folder / "library.json").read_text(encoding="utf-8")
+    assert not list((new.folder / "articles").glob("pruning-tomatoes*"))
 
 
 def test_rebuilding_embeds_everything_anew(copied_index: Path, library: Path, counting: CountingEmbedder, index_articles: Update) -> None:
@@ -252,7 +252,7 @@ def test_a_full_disk_leaves_the_old_index_and_the_next_build_sweeps_up(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", full)
+        patch.setattr(indexing, "write_generation", full)
         with pytest.raises(StoreError, match="No space left on device"):
             index_articles(copied_index, library, chunker=99)
     opened, problems = open_index([current_generation(copied_index)])
@@ -284,8 +284,8 @@ from pathlib import Path
 import numpy as np
 import chromadb, langchain_chroma
 from ragbot import chunking
-from ragbot.generations import current_generation, list_generations
-from ragbot.indexing import update_index
+from ragbot.generations import current_generation, list_generations, writing
+from ragbot.indexing import sound_generation, update_index
 from ragbot.models import Tokens
 from ragbot.reading import read_sources
 from ragbot.store import Manifest, open_index
@@ -307,9 +307,9 @@ left = None
 def build(words):
     article.write_text(original + f"Plants like {words} best.\\n")
     documents = [document for document in read_sources(sources)[0] if document.source.status == "published"]
-    chunks = [chunk for document in documents for chunk in chunking.split_document(document)]
     manifest = Manifest("digests", 1, "policy", {document.source.id: document.digest for document in documents})
-    update_index(index, documents, chunks, manifest, Digests(), train_guard=lambda known: {})
+    with writing(index):
+        update_index(index, sound_generation(index), documents, chunking.split_document, manifest, Digests(), train_guard=lambda known: {})
 
 def hook(event, arguments):
     global left

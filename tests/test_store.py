@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError
 from ragbot.generations import current_generation
 from ragbot.models import Embedder
@@ -21,6 +22,11 @@ from ragbot.store import FORMAT, Content, Generation, Manifest, open_index, read
 # Chroma writes a segment of vectors to the disk from 1,000 on; below that they are in its database alone.
 MANY = 1100
 MANIFEST = Manifest("model", 1, "policy", {"many": "0" * 64})
+
+
+def whole(document: Document, chunks: Sequence[Chunk], vectors: np.ndarray, count: int) -> EmbeddedArticle:
+    """An article whose chunks and sentences have the same vectors."""
+    return EmbeddedArticle(document, tuple(chunks), vectors, vectors, pieces(count))
 
 
 def pieces(count: int) -> list[np.ndarray]:
@@ -39,7 +45,7 @@ def write_many(folder: Path, count: int = MANY, seed: int = 0) -> Path:
         span = Span(number * 16, number * 16 + 15)
         chunks.append(Chunk(f"many#{number}", "many", "Many", "", span, span.of(text), (Sentence(span, span.of(text)),)))
     folder.mkdir(parents=True)
-    write_generation(folder, MANIFEST, Content((Document(source, text, "0" * 64),), tuple(chunks), vectors, vectors, pieces(count)))
+    write_generation(folder, MANIFEST, Content((whole(Document(source, text, "0" * 64), chunks, vectors, count),)))
     return folder
 
 
@@ -73,8 +79,8 @@ def fill_with_garbage(path: Path) -> None:
     path.write_bytes(np.random.default_rng(1).bytes(path.stat().st_size))
 
 
-def drop_a_row(path: Path) -> None:
-    np.save(path, np.load(path)[:-1])
+def drop_a_row(path: Path, bytes_each: int) -> None:
+    path.write_bytes(path.read_bytes()[: -32 * bytes_each])
 
 
 VECTOR_DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -94,14 +100,17 @@ DAMAGES = VECTOR_DAMAGES | {
     "the database is another file": lambda folder: (folder / "chroma" / "chroma.sqlite3").write_text("hello"),
     "the database is gone": lambda folder: (folder / "chroma" / "chroma.sqlite3").unlink(),
     "Chroma's folder is gone": lambda folder: shutil.rmtree(folder / "chroma"),
-    "the chunks' vectors are cut": lambda folder: cut(folder / "chunks.npy"),
-    "the chunks' vectors are garbage": lambda folder: fill_with_garbage(folder / "chunks.npy"),
-    "a chunk's vector is missing": lambda folder: drop_a_row(folder / "chunks.npy"),
-    "the sentences' vectors are gone": lambda folder: (folder / "sentences.npy").unlink(),
-    "a sentence's vector is missing": lambda folder: drop_a_row(folder / "sentences.npy"),
-    "the texts are cut": lambda folder: cut(folder / "library.json"),
-    "the texts are of another kind": lambda folder: (folder / "library.json").write_text("[[], [{}]]"),
-    "the texts are gone": lambda folder: (folder / "library.json").unlink(),
+    "an article's vectors are cut": lambda folder: cut(folder / "articles" / "many.vectors"),
+    "an article's vectors are garbage": lambda folder: fill_with_garbage(folder / "articles" / "many.vectors"),
+    "an article's vectors are gone": lambda folder: (folder / "articles" / "many.vectors").unlink(),
+    "a vector is missing": lambda folder: drop_a_row(folder / "articles" / "many.vectors", 4),
+    "the word pieces are cut": lambda folder: cut(folder / "articles" / "many.pieces"),
+    "the word pieces are gone": lambda folder: (folder / "articles" / "many.pieces").unlink(),
+    "a word piece is missing": lambda folder: drop_a_row(folder / "articles" / "many.pieces", 2),
+    "the texts are cut": lambda folder: cut(folder / "articles" / "many.json"),
+    "the texts are of another kind": lambda folder: (folder / "articles" / "many.json").write_text('{"document": {}}'),
+    "the texts are gone": lambda folder: (folder / "articles" / "many.json").unlink(),
+    "all articles are gone": lambda folder: shutil.rmtree(folder / "articles"),
     "the manifest is cut": lambda folder: cut(folder / "manifest.json"),
     "the manifest is a list": lambda folder: (folder / "manifest.json").write_text("[]"),
     "the manifest is gone": lambda folder: (folder / "manifest.json").unlink(),
@@ -167,7 +176,7 @@ def test_a_sound_generation_is_opened_without_a_word(many: Path, sound: Path) ->
 
 def test_where_none_is_sound_the_first_problem_is_told(damaged: Path, sound: Path) -> None:
     (damaged / "manifest.json").unlink()
-    (sound / "library.json").unlink()
+    shutil.rmtree(sound / "articles")
     with pytest.raises(IndexBrokenError, match="'gen-000002'"):
         open_index([damaged, sound])
 
@@ -200,8 +209,9 @@ def test_verifying_asks_by_query_and_does_not_count(many: Path) -> None:
 def test_the_manifest_comes_back_as_it_was_written(many: Path) -> None:
     assert read_manifest(many) == MANIFEST
     written = json.loads((many / "manifest.json").read_text(encoding="utf-8"))
-    assert {"created", "chunks"} | set(asdict(MANIFEST)) <= set(written)
-    assert written["chunks"] == MANY
+    assert {"created", "gaps", "files"} | set(asdict(MANIFEST)) == set(written)
+    # The vectors' files are known by their digest; Chroma's database, which it touches when it is asked, is not.
+    assert {Path(name).name for name in written["files"]} >= {"data_level0.bin", "header.bin", "index_metadata.pickle"}
 
 
 def test_documents_and_chunks_come_back_as_they_were(bare_index: Path, library: Path) -> None:
@@ -244,19 +254,17 @@ def test_more_than_there_are_cannot_be_found(bare_index: Path, embedder: Embedde
 def test_what_stands_twice_is_sound(tmp_path: Path) -> None:
     """Two chunks with the same words have the same vector, and either may be found first."""
     folder = write_many(tmp_path / "gen-000001", 40)
-    vectors = np.load(folder / "chunks.npy")
+    vectors = Generation(folder).chunk_vectors
     twins = np.concatenate([vectors[:20], vectors[:20]])
     generation = Generation(folder)
-    documents, chunks = tuple(generation.documents.values()), generation.chunks
     (tmp_path / "twins").mkdir()
-    write_generation(tmp_path / "twins", MANIFEST, Content(documents, chunks, twins, twins, pieces(40)))
+    write_generation(tmp_path / "twins", MANIFEST, Content((whole(generation.documents["many"], generation.chunks, twins, 40),)))
     Generation(tmp_path / "twins").verify()
 
 
 def test_a_generation_without_articles_is_sound_and_finds_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    nothing = np.zeros((0, 32), dtype=np.float32)
-    write_generation(tmp_path / "empty", Manifest("model", 1, "policy", {}), Content((), (), nothing, nothing))
+    write_generation(tmp_path / "empty", Manifest("model", 1, "policy", {}), Content(()))
     generation = Generation(tmp_path / "empty")
     generation.verify()
     assert generation.search(np.ones(32, dtype=np.float32), 5) == []
@@ -266,16 +274,63 @@ def test_the_arrays_of_the_classifier_come_back(tmp_path: Path, many: Path) -> N
     generation = Generation(many)
     assert generation.guard == {}
     guard = {"weights": np.eye(3, dtype=np.float32), "texts": np.array(["one", "two"])}
-    content = Content(tuple(generation.documents.values()), generation.chunks, generation.chunk_vectors, generation.sentence_vectors, pieces(MANY), guard)
     (tmp_path / "guarded").mkdir()
-    write_generation(tmp_path / "guarded", MANIFEST, content)
+    write_generation(tmp_path / "guarded", MANIFEST, Content((), generation, guard))
     read = Generation(tmp_path / "guarded").guard
     assert list(read) == ["weights", "texts"]
     assert np.array_equal(read["weights"], guard["weights"])
     assert read["texts"].tolist() == ["one", "two"]
 
 
-def test_objects_are_never_unpickled(damaged: Path) -> None:
-    np.save(damaged / "sentences.npy", np.array([{"an": "object"}] * MANY, dtype=object), allow_pickle=True)
-    with pytest.raises(IndexBrokenError, match="'gen-000002' is broken"):
-        Generation(damaged)
+def plain_article(identity: str, count: int, seed: int) -> EmbeddedArticle:
+    """An article of as many one-sentence chunks, its vectors drawn at random."""
+    vectors = np.random.default_rng(seed).normal(size=(count, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    text = " ".join(f"Sentence {number:05}." for number in range(count))
+    spans = [Span(number * 16, number * 16 + 15) for number in range(count)]
+    chunks = [Chunk(f"{identity}#{row}", identity, identity, "", span, span.of(text), (Sentence(span, span.of(text)),)) for row, span in enumerate(spans)]
+    return whole(Document(Source(identity, identity, "", "", "https://example.org/", status="published"), text, f"{seed}"), chunks, vectors, count)
+
+
+@pytest.mark.parametrize("size", [10, 300], ids=["vectors in the database", "vectors in files"])
+def test_what_changes_is_written_into_a_copy_until_too_much_has_changed(tmp_path: Path, size: int) -> None:
+    """Each generation finds exactly its own articles, whether it was written whole or onto a copy of the one before."""
+    articles = {f"a{number}": plain_article(f"a{number}", size, number) for number in range(10)}
+    previous: Generation | None = None
+    gaps = []
+    for turn in range(8):
+        changed = {f"a{turn}": plain_article(f"a{turn}", size + turn, 100 + turn)} if previous is not None else articles
+        if turn == 5:
+            del articles["a9"]
+        articles |= changed
+        manifest = Manifest("model", 1, "policy", {identity: one.document.digest for identity, one in articles.items()})
+        folder = tmp_path / f"gen-{turn:06}"
+        folder.mkdir()
+        write_generation(folder, manifest, Content(tuple(changed.values()), previous))
+        generation = Generation(folder)
+        generation.verify(sample=10**6)
+        gaps.append(generation.gaps)
+        assert {chunk.id for chunk in generation.chunks} == set(generation.vector_store.get()["ids"])
+        gone = np.stack([one for identity in changed for one in previous.articles[identity].chunk_vectors]) if previous is not None else []
+        for vector in gone:
+            assert generation.search(vector, 1)[0][1] < 0.999
+        previous = generation
+    # Each turn takes one article's vectors out, and at more than a fifth of them the graph is built anew.
+    assert gaps[:2] == [0, size]
+    assert 0 in gaps[2:]
+    assert max(gaps) <= 0.2 * 10 * (size + 10)
+
+
+def test_a_generation_that_nobody_uses_any_more_closes_its_client(bare_index: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    generation = Generation(current_generation(bare_index))
+    generation.search(embedder.encode(["water"])[0], 1)
+    client = generation._chroma
+    close = client.close
+    monkeypatch.setattr(type(client), "close", lambda self: (closed.append("yes"), close())[1])
+    del client
+    other = Generation(current_generation(bare_index))
+    other.search(embedder.encode(["water"])[0], 1)
+    del other
+    assert closed == ["yes"]
+    generation.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ragbot.errors import RagbotError, SourceError
 from ragbot.reading.markdown import read_markdown
@@ -37,17 +39,21 @@ def read_source(path: Path) -> Document:
     return reader(path)
 
 
-def read_sources(folder: Path) -> tuple[list[Document], list[RagbotError]]:
+def read_sources(folder: Path, known: Mapping[str, Document] = MappingProxyType({})) -> tuple[list[Document], list[RagbotError]]:
     """All articles of a folder, and every problem found in them; a broken article hides no other.
 
     Beside what each reader finds: two articles with one id, and a caution that points to no article.
+
+    Args:
+        known: articles by id that were read before; where a file still has the digest it had then, it is not parsed again.
     """
     documents: list[Document] = []
     problems: list[RagbotError] = []
     seen: dict[str, Path] = {}
     for path in list_source_files(folder):
         try:
-            document = read_source(path)
+            before = known.get(path.stem)
+            document = before if before is not None and _digest(path) == before.digest else read_source(path)
         except SourceError as error:
             problems.append(error)
             continue
@@ -66,3 +72,10 @@ def read_sources(folder: Path) -> tuple[list[Document], list[RagbotError]]:
             if caution.see not in published
         ]
     return documents, problems
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

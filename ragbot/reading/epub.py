@@ -37,7 +37,9 @@ def read_epub(data: bytes, name: str) -> Extract:
             package_name = _package_name(ElementTree.fromstring(read_entry(container, "META-INF/container.xml")))
             package = ElementTree.fromstring(read_entry(container, package_name))
             return _read(container, names, package, posixpath.dirname(package_name), name)
-    except (zipfile.BadZipFile, ElementTree.ParseError, DefusedXmlException, KeyError, ValueError, AttributeError) as error:
+    except RecursionError as error:
+        raise SourceError("The book is nested too deeply.", "Save it anew, or paste its text.", path=name) from error
+    except (zipfile.BadZipFile, ElementTree.ParseError, DefusedXmlException, LookupError, ValueError, AttributeError, NotImplementedError, OSError) as error:
         raise SourceError("The book is damaged, or of a kind that cannot be read.", "Save it anew, or paste its text.", path=name) from error
 
 

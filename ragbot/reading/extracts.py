@@ -12,9 +12,11 @@ __all__ = ["PAGE_MARKER", "PAGE_PATTERN", "Extract", "hidden_words_warning"]
 
 # Characters that show nothing and can hide or reorder words: zero-width, soft hyphen, bidi controls, tags, fillers.
 _INVISIBLE = re.compile(
-    "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+# Halves of surrogate pairs are no characters, and no file takes them.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_NEWLINE = re.compile("\r\n|[\r\v\x85\u2028\u2029]")
 MOST_WARNED_CHARACTERS = 80
 
 
@@ -38,8 +40,11 @@ class Extract:
     warnings: tuple[str, ...] = ()
 
     def tidied(self) -> Extract:
-        """With plain newlines, without invisible and control characters (a warning tells how many), at most one empty line in a row."""
-        text = self.text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
+        """With plain newlines, without invisible and control characters (a warning tells how many), at most one empty line in a row.
+
+        What the file says of itself is tidied too.
+        """
+        text = _NEWLINE.sub("\n", self.text).replace("\f", "\n\n")
         hidden = _INVISIBLE.findall(text)
         warnings = self.warnings
         if hidden:
@@ -49,7 +54,22 @@ class Extract:
             warnings += (f"{len(hidden)} invisible characters were taken out, the first near {near!r}.",)
         text = _CONTROL.sub("", _INVISIBLE.sub("", text))
         text = "\n".join(line.rstrip() for line in text.split("\n"))
-        return replace(self, text=re.sub(r"\n{3,}", "\n\n", text).strip(), warnings=warnings)
+        return replace(
+            self,
+            text=re.sub(r"\n{3,}", "\n\n", text).strip(),
+            title=_in_one_line(self.title),
+            authors=tuple(author for author in map(_in_one_line, self.authors) if author),
+            publisher=_in_one_line(self.publisher),
+            license=_in_one_line(self.license),
+            url=_in_one_line(self.url),
+            language=_in_one_line(self.language),
+            warnings=warnings,
+        )
+
+
+def _in_one_line(words: str) -> str:
+    """Words of a file's metadata, which may hold what its text may not."""
+    return " ".join(_CONTROL.sub("", _INVISIBLE.sub("", _NEWLINE.sub(" ", words))).split())
 
 
 def hidden_words_warning(words: str, where: str = "") -> str:

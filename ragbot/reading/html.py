@@ -29,6 +29,8 @@ _WHITE = re.compile(r"(?:^|;)color:(?:#fff(?:fff)?|white|rgb\(255,255,255\))(?:;
 _BACKGROUND = re.compile(r"background(?:-color|-image)?:")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE_SELECTOR = re.compile(r"(?P<tag>[a-z][a-z0-9]*)?(?P<mark>[.#])?(?P<name>[\w-]+)?", re.IGNORECASE)
+_SPACES = re.compile(r"[\t ]{100,}")
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -126,7 +128,7 @@ def _hiding_rules(tree: Any) -> list[tuple[Any, str]]:
     """The page's own style rules that hide, for selectors as plain as ``.name``, ``#name``, ``tag`` or ``tag.name``."""
     found = []
     for sheet in tree.iter("style"):
-        text = re.sub(r"/\*.*?\*/", "", sheet.text or "", flags=re.DOTALL)
+        text = re.sub(r"/\*.*?(?:\*/|\Z)", "", sheet.text or "", flags=re.DOTALL)
         # Rules for print or small screens do not hide from a reader at a desk.
         text = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", text)
         for selectors, style in _RULE.findall(text):
@@ -162,10 +164,11 @@ def _drop(element: Any) -> None:
         return
     if element.tail:
         before = element.getprevious()
+        # lxml reads these characters from a page, and refuses to write them into one.
         if before is None:
-            parent.text = (parent.text or "") + element.tail
+            parent.text = _NO_XML.sub("", (parent.text or "") + element.tail)
         else:
-            before.tail = (before.tail or "") + element.tail
+            before.tail = _NO_XML.sub("", (before.tail or "") + element.tail)
     parent.remove(element)
 
 
@@ -177,6 +180,8 @@ def _body(tree: Any) -> str:
 
 def to_markdown(html: str) -> str:
     """HTML as Markdown: headings, lists and tables; no links, no pictures."""
+    # markdownify's time grows with the square of a run of spaces, which a page shows as one.
+    html = _SPACES.sub(" ", html)
     return str(markdownify(html, heading_style="ATX", bullets="-", strip=["a", "img", "video", "audio", "iframe", "svg", "form", "button"]))
 
 

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from importlib import import_module
 from pathlib import Path, PurePath, PurePosixPath
@@ -30,6 +30,8 @@ FORMATS: dict[str, str] = {
     ".docx": "word:read_word", ".odt": "opendocument:read_opendocument", ".epub": "epub:read_epub",
 }  # fmt: skip
 _CONTAINERS = {".docx": "[Content_Types].xml", ".odt": "content.xml", ".epub": "META-INF/container.xml"}
+# What Word puts around a document with a password, and the entry that LibreOffice puts one into.
+_COMPOUND, _ENCRYPTED = b"\xd0\xcf\x11\xe0", "encrypted-package"
 MEGABYTE = 1_000_000
 _START = "from ragbot.reading.isolating import work; work()"
 
@@ -103,7 +105,7 @@ def _understand(reply: bytes, name: str) -> Extract:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise SourceError("The file broke its reader.", "It may be damaged, or made to do harm. Save it anew or paste its text.", path=name) from error
-    extract = replace(extract.tidied(), title=" ".join("".join(letter for letter in extract.title if letter.isprintable()).split()))
+    extract = extract.tidied()
     if not any(letter.isalnum() for letter in extract.text):
         raise SourceError("No text was found in the file.", "Paste the text instead.", path=name)
     return extract
@@ -160,6 +162,8 @@ def check_container(data: bytes, name: str, limits: Limits) -> None:
     if suffix not in _CONTAINERS:
         return
     wrong = SourceError(f"This is no {suffix} file, whatever its name says, or it is damaged.", "Save it anew.", path=name)
+    if data.startswith(_COMPOUND):
+        raise SourceError("The file is protected by a password, or of an older kind of Word.", f"Save it as {suffix} without a password.", path=name)
     if not data.startswith(b"PK"):
         raise wrong
     try:
@@ -167,10 +171,17 @@ def check_container(data: bytes, name: str, limits: Limits) -> None:
             entries = container.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise wrong from error
-    if _CONTAINERS[suffix] not in {entry.filename for entry in entries}:
+    names = {entry.filename for entry in entries}
+    if _ENCRYPTED in names:
+        raise SourceError("The file is protected by a password.", "Save it without a password.", path=name)
+    if _CONTAINERS[suffix] not in names:
         raise wrong
+    _check_entries(entries, len(data), name, limits)
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], size: int, name: str, limits: Limits) -> None:
     unpacked = sum(entry.file_size for entry in entries)
-    if len(entries) > limits.zip_entries or unpacked > limits.unpacked_megabytes * MEGABYTE or unpacked > limits.ratio * max(len(data), 10_000):
+    if len(entries) > limits.zip_entries or unpacked > limits.unpacked_megabytes * MEGABYTE or unpacked > limits.ratio * max(size, 10_000):
         raise SourceError("The file unpacks to far more than it seems to hold.", "It may be made to do harm. Paste its text instead.", path=name)
     for entry in entries:
         path = PurePosixPath(entry.filename.replace("\\", "/"))

@@ -39,12 +39,17 @@ def read_pdf(data: bytes, name: str) -> Extract:
         raise
     except MemoryError:
         raise
+    except pypdf.errors.LimitReachedError as error:
+        raise SourceError("The PDF unpacks to far more than it seems to hold.", "Print it to a new PDF and upload that.", path=name) from error
     except Exception as error:  # pypdf raises what its parsing runs into: KeyError, TypeError, RecursionError, zlib.error and its own
         raise SourceError(f"The PDF is damaged: {type(error).__name__}.", "Print it to a new PDF and upload that.", path=name) from error
 
 
 def _read(data: bytes, name: str) -> Extract:  # noqa: C901 — one look at the file after the other
-    reader = pypdf.PdfReader(io.BytesIO(data))
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(data))
+    except NotImplementedError as error:
+        raise SourceError("The PDF is encrypted in a way that cannot be read here.", "Save it without encryption.", path=name) from error
     if reader.is_encrypted:
         _open_encrypted(reader, name)
     count = len(reader.pages)

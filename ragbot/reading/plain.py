@@ -9,7 +9,7 @@ from ragbot.reading.extracts import Extract, hidden_words_warning
 from ragbot.reading.front_matter import split_file
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_TITLE = re.compile(r"\A\s*#\s+(.+?)\s*#*\s*$", re.MULTILINE)
+_TITLE = re.compile(r"\A\s*#[ \t]+([^\s#][^\r\n]*)")
 _MAGIC = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"MZ", b"\x7fELF", b"\x1f\x8b", b"{\\rtf", b"\xd0\xcf\x11\xe0")
 
 
@@ -34,7 +34,7 @@ def read_plain(data: bytes, name: str) -> Extract:
     title = _TITLE.search(text)
     if title:
         text = text[: title.start()] + text[title.end() :]
-    return Extract(text, title=title.group(1) if title else "", warnings=warnings)
+    return Extract(text, title=title.group(1).strip().rstrip("#").strip() if title else "", warnings=warnings)
 
 
 def decode(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:

@@ -117,7 +117,7 @@ class Staff:
         def gather() -> str:
             checkup = check_sources(self._settings)
             drafts = [self.desk.draft(identity) for identity in self.desk.draft_ids()]
-            alarms = bot.alarms if (bot := self._bot()) is not None else []
+            alarms = bot.engines.alarms if (bot := self._bot()) is not None else []
             return pages.library_page(session, checkup, drafts, self.feedback.usage(), self._reindexing.progress, alarms)
 
         return HTMLResponse(await run_in_threadpool(gather))
@@ -241,7 +241,7 @@ class Staff:
     def _bring_up_to_date(self, identity: str, *, gone: bool = False) -> None:
         """Has the index follow, and keeps what was taken back out of answers at once."""
         if (bot := self._bot()) is not None:
-            (bot.withdraw if gone else bot.readmit)(identity)
+            (bot.engines.withdraw if gone else bot.engines.readmit)(identity)
         self._reindexing.request()
 
     async def act_on_missing(self, request: Request, session: Session) -> Response:

@@ -63,7 +63,7 @@ def test_a_message_is_judged_by_its_meaning(trained: dict[str, Any], embedder: E
 
 
 def test_judging_alone_or_among_others_is_the_same(starter: Ragbot) -> None:
-    judge = starter._engine.guard._classifier.judge  # type: ignore[union-attr]
+    judge = starter.engines.current().guard._classifier.judge  # type: ignore[union-attr]
     texts = ["how long does it last", "i took too many", "a much longer message about the nasal spray, the clinic, and the drive home that follows"]
     together = judge(texts)
     for text, one in zip(texts, together, strict=True):

@@ -75,7 +75,7 @@ def test_with_a_broken_bot_help_still_stands(question: str, words: str) -> None:
 
 
 def test_a_rail_that_fails_closes_the_door(bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot._engine.guard, "judge", lambda *_: (_ for _ in ()).throw(RuntimeError("secret detail")))
+    monkeypatch.setattr(bot.engines.current().guard, "judge", lambda *_: (_ for _ in ()).throw(RuntimeError("secret detail")))
     html = last(a_chat(bot), "How deep is a pot?").replace("&#x27;", "'")
     assert "can't answer just now" in html and "secret" not in html
 

@@ -162,7 +162,7 @@ def test_the_way_of_an_article_in_forms(site: TestClient, there: Settings) -> No
     assert "publisher" in refused.text
     seen = re.search(r'name="seen" value="([^"]+)"', page)
     assert seen
-    card = {"title": "Slugs & snails", "publisher": "The \"Garden\"", "url": "https://garden.example/slugs", "authors": "Ada; Bo", "published": "2025-01-02",
+    card = {"title": "Slugs & snails", "publisher": 'The "Garden"', "url": "https://garden.example/slugs", "authors": "Ada; Bo", "published": "2025-01-02",
             "body": "Slugs eat lettuce at night.", "review_due": "2027-01-01"}  # fmt: skip
     saved = site.post("/staff/drafts/slugs-at-night", data={"csrf": csrf, "act": "publish", "seen": seen.group(1), **card})
     assert saved.headers["location"] == "/staff/articles/slugs-at-night"

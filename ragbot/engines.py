@@ -1,0 +1,154 @@
+"""What answers from one generation of the index, and how a running bot goes over to the next one without a question failing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ragbot import generations
+from ragbot.answering.extractive import ExtractiveAnswerer
+from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
+from ragbot.guardrails import Guard, Policy
+from ragbot.guardrails.classifier import Classifier
+from ragbot.models import Embedder
+from ragbot.rephrasing import Rephraser
+from ragbot.retrieving import Reranker, Retriever
+from ragbot.settings import Settings
+from ragbot.store import Generation, open_index, read_manifest
+from ragbot.verifying import Verifier
+
+# A question waits this long for a generation that is just being opened: a small library is gone over to at once, while a large one
+# goes on answering from the generation before.
+OPENING_SECONDS = 1.0
+
+
+class Engine:
+    """Everything that belongs to one generation of the index, so that an answer is never drawn from two.
+
+    Raises:
+        IndexMismatchError: another embedding model made the index.
+        IndexBrokenError: it lacks the trained guardrails.
+    """
+
+    def __init__(self, generation: Generation, embedder: Embedder, policy: Policy, reranker: Reranker | None, before: Engine | None = None) -> None:
+        if generation.manifest.embedder != embedder.digest:
+            raise IndexMismatchError(
+                f"The index {generation.name!r} was built with another embedding model "
+                f"(sha256 {generation.manifest.embedder[:12]}… instead of {embedder.digest[:12]}…).",
+                "Build it anew with: ragbot index",
+            )
+        if policy.examples and not generation.guard:
+            # Answering without the classifier would be failing open.
+            raise IndexBrokenError(f"The index {generation.name!r} lacks the trained guardrails.", "Build it anew with: ragbot index --rebuild")
+        self.generation = generation
+        self.retriever = Retriever(generation, embedder, reranker)
+        self.extractive = ExtractiveAnswerer(generation, embedder)
+        self.verifier = Verifier(generation.documents, embedder)
+        self.rephraser = Rephraser(generation.chunks, policy.words, embedder.is_everyday)
+        self.guard: Guard = (
+            before.guard
+            if before is not None and before.generation.manifest.policy == generation.manifest.policy
+            else Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
+        )
+        # What an article suggests to ask: a question, or a sentence such as "Ask the clinic who gives the drug."
+        self.questions_to_bring = [
+            (sentence.text, vector, chunk.source_id)
+            for chunk in generation.chunks
+            for sentence, vector in zip(chunk.sentences, generation.vectors_of(chunk), strict=True)
+            if sentence.text.endswith("?") or sentence.text.startswith("Ask ")
+        ]
+
+
+class Engines:
+    """The engine in use. Whoever switches the index, in this process or another, is followed; ``alarms`` tell what went wrong."""
+
+    def __init__(self, settings: Settings, embedder: Embedder, policy: Policy, reranker: Reranker | None) -> None:
+        self._settings, self._embedder, self._policy, self._reranker = settings, embedder, policy, reranker
+        self.alarms: list[str] = []
+        # Articles that a person has just taken back, and those that the generation to come no longer holds as they are.
+        self._withdrawn: frozenset[str] = frozenset()
+        self._outdated: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+        self._opening: _Opening | None = None
+        self._engine = self._open(generations.current_generation(settings.index))
+
+    def current(self) -> Engine:
+        """The engine of the generation that CURRENT names; the one in use while that is opened, and where it cannot be."""
+        try:
+            folder = generations.current_generation(self._settings.index)
+        except RagbotError as error:
+            self._alarm(str(error))
+            return self._engine
+        if folder.name != self._engine.generation.name:
+            self._go_over_to(folder)
+        return self._engine
+
+    def withdraw(self, article: str) -> None:
+        """Draws no answer from an article any more until the index is brought up to date."""
+        self._withdrawn |= {article}
+
+    def readmit(self, article: str) -> None:
+        """Draws answers again from an article that was withdrawn."""
+        self._withdrawn -= {article}
+
+    def is_withdrawn(self, article: str) -> bool:
+        """Whether no answer may be drawn from an article, although the engine in use may still hold it."""
+        return article in self._withdrawn or article in self._outdated
+
+    def _go_over_to(self, folder: Path) -> None:
+        """Opens a generation in a thread of its own, once, and waits for it for a moment."""
+        with self._lock:
+            opening = self._opening
+            if opening is None or opening.folder != folder:
+                opening = self._opening = _Opening(folder)
+                self._outdated = _outdated(self._engine.generation.manifest.documents, folder)
+                opening.thread = threading.Thread(target=self._work, args=(opening,), name="open-generation", daemon=True)
+                opening.thread.start()
+        if opening.thread is not None:
+            opening.thread.join(max(0.0, opening.started + OPENING_SECONDS - time.monotonic()))
+
+    def _work(self, opening: _Opening) -> None:
+        try:
+            engine = self._open(opening.folder, self._engine)
+        except RagbotError as error:
+            # It is not tried again before the index is switched anew; the engine in use goes on.
+            self._alarm(str(error))
+            return
+        with self._lock:
+            if self._opening is opening:
+                # A build that began before an article was taken back may still hold it.
+                self._withdrawn &= engine.generation.documents.keys()
+                self._outdated = frozenset()
+                self._engine = engine
+
+    def _open(self, current: Path, before: Engine | None = None) -> Engine:
+        others = [folder for folder in generations.list_generations(self._settings.index) if folder != current]
+        generation, problems = open_index([current, *others])
+        for problem in problems:
+            self._alarm(problem)
+        return Engine(generation, self._embedder, self._policy, self._reranker, before)
+
+    def _alarm(self, problem: str) -> None:
+        if problem not in self.alarms:
+            self.alarms.append(problem)
+
+
+class _Opening:
+    """A generation that is being opened, or could not be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started = time.monotonic()
+        self.thread: threading.Thread | None = None
+
+
+def _outdated(documents: Mapping[str, str], folder: Path) -> frozenset[str]:
+    """The articles that another generation does not hold, or holds in another version; none where that cannot be told."""
+    try:
+        coming = read_manifest(folder).documents
+    except RagbotError:
+        # The generation is broken, and the one in use goes on as it is.
+        return frozenset()
+    return frozenset(identity for identity, digest in documents.items() if coming.get(identity) != digest)
