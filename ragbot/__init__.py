@@ -5,8 +5,9 @@ The way of the articles and the way of a question, in order::
     sources/*.md → reading → chunking → indexing → index/
     question → guardrails → rephrasing → retrieving → answering → verifying → guardrails → Answer → web, cli
 
-``records``, ``errors``, ``settings``, ``terms``, ``models``, ``store`` and ``generations`` are what the steps stand on;
-``library`` composes the first way and ``chatbot`` the second.
+``records``, ``errors``, ``settings``, ``terms``, ``models``, and, for the index on the disk, ``embedded``, ``manifest``, ``store`` and
+``generations`` are what the steps stand on; ``library`` composes the first way and ``chatbot`` the second. Before the first way
+stands a person: ``curating`` makes drafts of foreign files and pages, and publishes and retires articles.
 
 >>> from ragbot import Ragbot
 >>> answer = Ragbot.open().ask("How long does ketamine help?")    # doctest: +SKIP

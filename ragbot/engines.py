@@ -12,11 +12,12 @@ from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
 from ragbot.guardrails import Guard, Policy
 from ragbot.guardrails.classifier import Classifier
+from ragbot.manifest import read_manifest
 from ragbot.models import Embedder
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
-from ragbot.store import Generation, open_index, read_manifest
+from ragbot.store import Generation, open_index
 from ragbot.verifying import Verifier
 
 # A question waits this long for a generation that is just being opened: a small library is gone over to at once, while a large one

@@ -20,9 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ragbot.errors import IndexBusyError, IndexMissingError, StoreError
+from ragbot.locking import acquire_lock
 
 KEPT = 2
 _NAME = re.compile(r"gen-(\d{6,})\Z")
@@ -70,15 +69,14 @@ def writing(index: Path) -> Iterator[None]:
         raise StoreError(
             f"The index folder {str(index)!r} cannot be written: {error.strerror}.", "Make it writable or name another with --index DIR."
         ) from error
-    lock = FileLock(index / "LOCK")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        release = acquire_lock(index / "LOCK")
+    except TimeoutError:
         raise IndexBusyError(f"The index in {str(index)!r} is being written by another process.", "Wait until it is done and try again.") from None
     try:
         yield
     finally:
-        lock.release()
+        release()
 
 
 def begin_generation(index: Path) -> Path:

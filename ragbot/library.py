@@ -13,11 +13,11 @@ from ragbot.errors import RagbotError, SourceError
 from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
 from ragbot.indexing import IndexReport, Progress, sound_generation, update_index
+from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.reading import list_source_files, read_source, read_sources
 from ragbot.records import Chunk, Document
 from ragbot.settings import Settings
-from ragbot.store import Manifest
 
 RETRACTIONS = "retractions.csv"
 

@@ -2,7 +2,7 @@
 
 ::
 
-    gen-000007/manifest.json     what it was built from: ids, sha256, model and versions; and the sha256 of files that a crash could spoil
+    gen-000007/manifest.json     what it was built from: see ragbot.manifest
     gen-000007/articles/         the articles as they were then, with their vectors: see ragbot.embedded
     gen-000007/chroma/           the chunks' vectors, searched by Chroma (HNSW, cosine)
     gen-000007/guard.npz         the trained guardrail classifier
@@ -10,14 +10,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,10 +25,10 @@ from langchain_core.embeddings import Embeddings
 
 from ragbot.embedded import ArticleFiles, EmbeddedArticle, take_over, write_article
 from ragbot.errors import IndexBrokenError, IndexMismatchError
+from ragbot.manifest import Manifest, read_description, write_manifest
 from ragbot.models import TokenVectors, Vectors, digest_of_file
 from ragbot.records import Chunk, Document
 
-FORMAT = 3
 COLLECTION = "chunks"
 BATCH = 2000
 VERIFIED_CHUNKS = 200
@@ -38,17 +36,6 @@ VERIFIED_CHUNKS = 200
 MOST_GAPS = 0.2
 # Articles whose word pieces are kept at hand.
 TOKENS_AT_HAND = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a generation was built from; two equal manifests mean equal content."""
-
-    embedder: str
-    chunker: int
-    policy: str
-    documents: Mapping[str, str]
-    format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +59,11 @@ class _Precomputed(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         raise TypeError("questions are embedded by ragbot.models")
+
+
+def load_chroma() -> None:
+    """Imports Chroma, which takes most of a second, before it is needed."""
+    import chromadb  # noqa: F401
 
 
 def _client(folder: Path) -> Any:
@@ -108,12 +100,8 @@ def write_generation(folder: Path, manifest: Manifest, content: Content) -> None
         else:
             np.savez(folder / "guard.npz", **content.guard)
     gaps = _write_vectors(folder / "chroma", content.fresh, previous, same)
-    described = asdict(manifest) | {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "gaps": gaps,
-        "files": {path.relative_to(folder).as_posix(): digest_of_file(path) for path in _vector_files(folder / "chroma")},
-    }
-    (folder / "manifest.json").write_text(json.dumps(described, indent=1, sort_keys=True), encoding="utf-8")
+    files = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in _vector_files(folder / "chroma")}
+    write_manifest(folder, manifest, gaps=gaps, files=files)
 
 
 def _vector_files(folder: Path) -> list[Path]:
@@ -164,35 +152,13 @@ def _copy_vectors(old: Path, new: Path) -> None:
         source.backup(target)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a generation.
-
-    Raises:
-        IndexBrokenError: it cannot be read.
-        IndexMismatchError: another version of ragbot wrote it.
-    """
-    return _read_description(folder)[0]
-
-
-def _read_description(folder: Path) -> tuple[Manifest, int, dict[str, str]]:
-    """The manifest, how many gaps the graph has, and the digests of the files that are compared."""
-    try:
-        values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise IndexMismatchError(f"The index {folder.name!r} has the format of another ragbot.", "Build it anew with: ragbot index --rebuild")
-        manifest = Manifest(**{name: values[name] for name in Manifest.__dataclass_fields__})
-        return manifest, int(values["gaps"]), dict(values["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexBrokenError(f"The manifest of {folder.name!r} cannot be read.", "Build the index anew with: ragbot index --rebuild") from error
-
-
 class Generation:
     """An opened generation: its articles in memory, its vectors, and the search in Chroma. Only ever read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        self.manifest, self.gaps, self._digests = _read_description(folder)
+        self.manifest, self.gaps, self._digests = read_description(folder)
         try:
             self.articles = {identity: ArticleFiles(folder / "articles", identity) for identity in sorted(self.manifest.documents)}
             self.guard: dict[str, Any] = dict(np.load(folder / "guard.npz")) if (folder / "guard.npz").exists() else {}

@@ -22,9 +22,9 @@ from ragbot.chatbot import Ragbot
 from ragbot.guardrails.classifier import train
 from ragbot.indexing import update_index
 from ragbot.library import check_sources
+from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.settings import Settings
-from ragbot.store import Manifest
 
 QUESTIONS = 200
 PORT = 7897

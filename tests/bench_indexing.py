@@ -69,11 +69,10 @@ def main() -> None:
         for run in range(RUNS):
             path = sorted(sources.glob("*.md"))[count // 2]
             path.write_text(path.read_text(encoding="utf-8") + f"\nTomatoes like edit number {run}.\n", encoding="utf-8")
-            steps: list[tuple[float, str]] = []
             started = time.perf_counter()
-            report = build_index(settings, embedder=Digests(), progress=lambda step, done, total: steps.append((time.perf_counter() - started, f"{step} {done}/{total}")))  # type: ignore[arg-type]
+            report = build_index(settings, embedder=Digests())  # type: ignore[arg-type]
             times.append(time.perf_counter() - started)
-            print(f"{report.generation}: {report.embedded} embedded anew, {times[-1]:.2f} s", " ".join(f"{step} {at:.2f}" for at, step in steps))
+            print(f"{report.generation}: {report.embedded} embedded anew, {times[-1]:.2f} s")
         print(f"one changed article: median {statistics.median(times):.2f} s, {min(times):.2f} to {max(times):.2f}")
         started = time.perf_counter()
         build_index(settings, embedder=Digests())  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import hypothesis
 import pytest
@@ -22,10 +22,11 @@ from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMissingError
 from ragbot.indexing import GuardTrainer, IndexReport, sound_generation, update_index
 from ragbot.library import build_index
+from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.reading import read_sources
 from ragbot.settings import Settings
-from ragbot.store import Generation, Manifest
+from ragbot.store import Generation
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -134,7 +135,7 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
     """
 
     class VerifierHere(indexing._Verifier):
-        def __enter__(self) -> VerifierHere:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:

@@ -26,7 +26,18 @@ OWNERS = {
     "syntok": {"chunking.py"},
     "rapidfuzz": {"rephrasing.py"},
     "limits": {"web/limiting.py"},
-    "filelock": {"generations.py"},
+    "filelock": {"locking.py"},
+    "argon2": {"web/signing_in.py"},
+    "watchfiles": {"watching.py"},
+    "httpx": {"reading/fetching.py"},
+    "httpcore": {"reading/fetching.py", "reading/addresses.py"},
+    "trafilatura": {"reading/html.py"},
+    "markdownify": {"reading/html.py"},
+    "pypdf": {"reading/pdf.py"},
+    "docx": {"reading/word.py"},
+    "defusedxml": {"reading/epub.py", "reading/opendocument.py"},
+    "charset_normalizer": {"reading/plain.py"},
+    "pyphen": {"curating/proofing.py"},
 }
 
 
@@ -48,9 +59,10 @@ def test_each_dependency_has_one_owner(dependency: str, owners: set[str]) -> Non
 
 
 def test_only_settings_and_models_read_the_environment() -> None:
-    # models asks where the Hugging Face cache lies; web/app sets what gradio reads. Nobody else looks.
+    # models asks where the Hugging Face cache lies; web/app sets what gradio reads; isolating hands its child the search path and
+    # nothing else. Nobody else looks.
     readers = {path.relative_to(PACKAGE).as_posix() for path in modules() if "os.environ" in path.read_text(encoding="utf-8")}
-    assert readers <= {"settings.py", "models.py", "retrieving/reranking.py", "web/app.py"}
+    assert readers <= {"settings.py", "models.py", "retrieving/reranking.py", "reading/isolating.py", "web/app.py"}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ragbot import errors
 from ragbot.errors import (
+    BackupError,
     DatasetError,
     IndexBrokenError,
     IndexBusyError,
@@ -27,6 +28,7 @@ TREE = {
     SettingsError: RagbotError,
     QuestionError: RagbotError,
     SourceError: RagbotError,
+    BackupError: RagbotError,
     PolicyError: RagbotError,
     DatasetError: RagbotError,
     StoreError: RagbotError,

@@ -18,9 +18,10 @@ from ragbot.chunking import split_document
 from ragbot.errors import IndexBrokenError, IndexBusyError, StoreError
 from ragbot.generations import current_generation, list_generations, writing
 from ragbot.indexing import IndexReport
+from ragbot.manifest import read_manifest
 from ragbot.models import Embedder, Tokens, Vectors
 from ragbot.reading import read_source
-from ragbot.store import Generation, open_index, read_manifest
+from ragbot.store import Generation, open_index
 
 Update = Callable[..., IndexReport]
 ARTICLES = {"coffee-grounds", "feeding-tomatoes", "pruning-tomatoes", "watering-tomatoes"}
@@ -288,7 +289,8 @@ from ragbot.generations import current_generation, list_generations, writing
 from ragbot.indexing import sound_generation, update_index
 from ragbot.models import Tokens
 from ragbot.reading import read_sources
-from ragbot.store import Manifest, open_index
+from ragbot.manifest import Manifest
+from ragbot.store import open_index
 
 class Digests:
     digest = "digests"

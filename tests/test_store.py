@@ -15,9 +15,10 @@ import pytest
 from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError
 from ragbot.generations import current_generation
+from ragbot.manifest import FORMAT, Manifest, read_manifest
 from ragbot.models import Embedder
 from ragbot.records import Chunk, Document, Sentence, Source, Span
-from ragbot.store import FORMAT, Content, Generation, Manifest, open_index, read_manifest, write_generation
+from ragbot.store import Content, Generation, open_index, write_generation
 
 # Chroma writes a segment of vectors to the disk from 1,000 on; below that they are in its database alone.
 MANY = 1100

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePath
 
-from filelock import FileLock, Timeout
-
 from ragbot.curating.drafting import article_id, article_text, draft_text
 from ragbot.curating.versions import Act, Action, History, Origin, State, new_act, write_durably
 from ragbot.errors import SourceError
+from ragbot.locking import acquire_lock
 from ragbot.reading import READERS, list_source_files, read_source
 from ragbot.reading.extracts import Extract
 from ragbot.reading.front_matter import read_values, set_status, split_file
@@ -321,18 +320,17 @@ class Desk:
     @contextmanager
     def _acting(self) -> Iterator[None]:
         """Holds the sources, so that two people's acts come one after the other."""
-        lock = FileLock(self.history.folder / ".lock")
         try:
             self.history.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=WAIT_SECONDS)
-        except Timeout:
+            release = acquire_lock(self.history.folder / ".lock", WAIT_SECONDS)
+        except TimeoutError:
             raise SourceError("Somebody else is changing the sources just now.", "Try again in a moment.", path=self.folder) from None
         except OSError as error:
             raise SourceError(f"The folder of sources cannot be written: {error.strerror}.", "Make it writable.", path=self.folder) from error
         try:
             yield
         finally:
-            lock.release()
+            release()
 
 
 def known_suffixes() -> str:

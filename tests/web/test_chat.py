@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ragbot.chatbot import Ragbot
+from ragbot.curating.missing import Feedback, Usage
 from ragbot.errors import IndexBrokenError
 from ragbot.guardrails import Policy, Responses
 from ragbot.settings import Settings
@@ -25,9 +27,15 @@ class Ready:
         return self._bot
 
 
-def a_chat(bot: Ragbot | None, **changes: object) -> Chat:
-    policy = Policy()
-    return Chat(Ready(bot), policy, Responses(policy, "US"), Settings.load(**changes))  # type: ignore[arg-type]
+@pytest.fixture
+def a_chat(copied_library: Path) -> Callable[..., Chat]:
+    """Makes a chat over a bot, or none, whose counts go to a folder of the test's own."""
+
+    def make(bot: Ragbot | None, **changes: object) -> Chat:
+        policy, there = Policy(), Settings.load(sources=copied_library, **changes)
+        return Chat(Ready(bot), policy, Responses(policy, "US"), there, Feedback(there))  # type: ignore[arg-type]
+
+    return make
 
 
 def last(chat: Chat, question: str, visitor: str = "v") -> str:
@@ -35,24 +43,24 @@ def last(chat: Chat, question: str, visitor: str = "v") -> str:
     return str(messages[-1]["content"])
 
 
-def test_the_conversation_is_remembered(bot: Ragbot) -> None:
+def test_the_conversation_is_remembered(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     *_, (messages, turns, _) = a_chat(bot).respond("How often do tomatoes need water?", [], [], "v")
     assert [message["role"] for message in messages] == ["user", "assistant"]
     assert turns[-1].question == "How often do tomatoes need water?"
 
 
 @pytest.mark.parametrize("question", ["", "   \n"])
-def test_an_empty_question_is_answered_kindly(bot: Ragbot, question: str) -> None:
+def test_an_empty_question_is_answered_kindly(a_chat: Callable[..., Chat], bot: Ragbot, question: str) -> None:
     assert "Please type a question" in last(a_chat(bot), question)
 
 
-def test_too_many_characters_are_turned_away_with_the_crisis_line(bot: Ragbot) -> None:
+def test_too_many_characters_are_turned_away_with_the_crisis_line(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     html = last(a_chat(bot), "x" * 2001)
     assert "longer than I can take" in html and "tel:988" in html
     assert 'role="alert"' in last(a_chat(bot), "i want to kill myself " + "x" * 10_000_000)
 
 
-def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the_crisis_line(bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the_crisis_line(a_chat: Callable[..., Chat], bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = a_chat(bot, questions_per_minute=2)
     last(chat, "How deep is a pot?")
     last(chat, "How deep is a pot?")
@@ -62,19 +70,19 @@ def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the
     assert 'role="alert"' in last(chat, "i want to die")
 
 
-def test_other_visitors_are_not_held_back(bot: Ragbot) -> None:
+def test_other_visitors_are_not_held_back(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     chat = a_chat(bot, questions_per_minute=1)
     last(chat, "How deep is a pot?", "one")
     assert "many questions" not in last(chat, "How deep is a pot?", "two")
 
 
 @pytest.mark.parametrize(("question", "words"), [("What about soil?", "can't answer just now"), ("i want to kill myself", 'role="alert"')])
-def test_with_a_broken_bot_help_still_stands(question: str, words: str) -> None:
+def test_with_a_broken_bot_help_still_stands(a_chat: Callable[..., Chat], question: str, words: str) -> None:
     html = last(a_chat(None), question).replace("&#x27;", "'")
     assert words in html and "988" in html
 
 
-def test_a_rail_that_fails_closes_the_door(bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rail_that_fails_closes_the_door(a_chat: Callable[..., Chat], bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bot.engines.current().guard, "judge", lambda *_: (_ for _ in ()).throw(RuntimeError("secret detail")))
     html = last(a_chat(bot), "How deep is a pot?").replace("&#x27;", "'")
     assert "can't answer just now" in html and "secret" not in html
@@ -86,3 +94,39 @@ def test_a_missing_index_breaks_the_background_and_not_the_page(tmp_path: Path) 
     with pytest.raises(Exception, match="no index"):
         background.get()
     assert background.state == "broken"
+
+
+def files_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_is_kept_of_a_question(a_chat: Callable[..., Chat], starter: Ragbot, copied_library: Path, keep: bool) -> None:
+    """Counts always; words only with opt-in, redacted, and never those of somebody in danger."""
+    chat = a_chat(starter, keep_questions=keep)
+    for question in ("What is the price of an infusion in Zanzibar, asks Wilhelmina Canaryfield?", "i want to die, says canaryfield", "What is ketamine?"):
+        last(chat, question)
+    folder = copied_library / "feedback"
+    kept = Feedback(Settings.load(sources=copied_library, keep_questions=keep))
+    assert dict(kept.totals("status"))["emergency"] == 1
+    assert sum(count for _, count in kept.totals("status")) == 3
+    assert kept.usage()["what-ketamine-is"].cited == 1
+    assert b"anaryfield" not in files_of(folder)
+    assert (b"infusion in Zanzibar" in files_of(folder)) is keep
+    assert b"want to die" not in files_of(folder)
+
+
+def test_a_thumb_counts_for_the_articles_that_were_cited(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
+    chat = a_chat(bot)
+    *_, (messages, _, _) = chat.respond("How often do tomatoes need water?", [], [], "v")
+    chat.mark("How often do tomatoes need water?", messages, 1, True)
+    chat.mark("How often do tomatoes need water?", messages, 1, False)
+    chat.mark("", messages, 99, False)
+    usage = Feedback(Settings.load(sources=copied_library)).usage()["watering-tomatoes"]
+    assert (usage.cited, usage.helpful, usage.unhelpful) == (1, 1, 1)
+    assert isinstance(usage, Usage)
+
+
+def test_where_counts_cannot_be_written_the_conversation_goes_on(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
+    (copied_library / "feedback").write_text("a file where the folder should be")
+    assert "rb-statement" in last(a_chat(bot), "How often do tomatoes need water?")
