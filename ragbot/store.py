@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -126,22 +127,25 @@ def _write_vectors(folder: Path, fresh: Sequence[EmbeddedArticle], previous: Gen
     whole = previous is None or gaps > MOST_GAPS * max(1, len(previous.chunks))
     if previous is not None and whole:
         added += [previous.articles[identity] for identity in sorted(same)]
-    elif previous is not None:
-        _copy_vectors(previous.folder / "chroma", folder)
     vectors = [article.chunk_vectors for article in added if len(article.chunks)]
-    client = _client(folder)
-    store = _as_langchain(client, _Precomputed(np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)), create=True)
-    if gone and not whole:
-        store.delete([chunk.id for chunk in gone])
     chunks = [chunk for article in added for chunk in article.chunks]
-    for start in range(0, len(chunks), BATCH):
-        batch = chunks[start : start + BATCH]
-        store.add_texts(
-            [chunk.plain for chunk in batch],
-            metadatas=[{"source": chunk.source_id, "heading": chunk.heading} for chunk in batch],
-            ids=[chunk.id for chunk in batch],
-        )
-    client.close()
+    try:
+        if previous is not None and not whole:
+            _copy_vectors(previous.folder / "chroma", folder)
+        client = _client(folder)
+        store = _as_langchain(client, _Precomputed(np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)), create=True)
+        if gone and not whole:
+            store.delete([chunk.id for chunk in gone])
+        for start in range(0, len(chunks), BATCH):
+            batch = chunks[start : start + BATCH]
+            store.add_texts(
+                [chunk.plain for chunk in batch],
+                metadatas=[{"source": chunk.source_id, "heading": chunk.heading} for chunk in batch],
+                ids=[chunk.id for chunk in batch],
+            )
+        client.close()
+    except Exception as error:  # chromadb raises what its Rust core raises, of any kind
+        raise OSError(None, f"Chroma cannot write its vectors: {error}") from error
     return 0 if whole else gaps
 
 
@@ -216,14 +220,20 @@ class Generation:
 
     @cached_property
     def _collection(self) -> Any:
+        """Chroma's collection; None where the disk is full or read-only, where Chroma cannot even read."""
         # LangChain's store asks for one vector at a time and takes half a second to import; a question and a check of hundreds of
         # vectors go past it.
         try:
             return self._chroma.get_collection(COLLECTION, embedding_function=None)
-        except IndexBrokenError:
-            raise
         except Exception as error:  # see _chroma
-            raise _broken(self.folder, f"Chroma cannot open it: {error}") from error
+            if not _can_be_written(self.folder):
+                return None
+            raise error if isinstance(error, IndexBrokenError) else _broken(self.folder, f"Chroma cannot open it: {error}") from error
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether every vector is compared, in memory, because Chroma cannot work on this disk."""
+        return self._collection is None
 
     def search(self, vector: Vectors, count: int) -> list[tuple[Chunk, float]]:
         """The ``count`` chunks nearest to a unit vector with their cosine, best first."""
@@ -234,6 +244,9 @@ class Generation:
     def _search_all(self, vectors: Vectors, count: int) -> list[list[tuple[Chunk, float]]]:
         """The nearest chunks of each vector, asked for at once."""
         collection = self._collection
+        if collection is None:
+            cosines = vectors @ self.chunk_vectors.T
+            return [[(self.chunks[row], float(one[row])) for row in np.argsort(-one, kind="stable")[:count]] for one in cosines]
         try:
             found = collection.query(query_embeddings=vectors, n_results=min(count, len(self.chunks)), include=["distances"])
             return [
@@ -300,5 +313,20 @@ def open_index(folders: Sequence[Path]) -> tuple[Generation, list[str]]:
         except (IndexBrokenError, IndexMismatchError) as error:
             problems.append(error)
         else:
-            return generation, [str(problem) for problem in problems]
+            told = [str(problem) for problem in problems]
+            if generation.in_memory:
+                told.append(f"The disk that holds the index {generation.name!r} is full or read-only; the bot answers, but nothing can be published.")
+            return generation, told
     raise problems[0]
+
+
+def _can_be_written(folder: Path) -> bool:
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        probe.write_bytes(bytes(64 * 1024))
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return True
