@@ -1,28 +1,45 @@
 """Everything that people made, in one file: sources, drafts, history, counts, settings, and, if wanted, the index.
 
-The file is a plain ``tar.gz`` with a manifest of sha256 digests in front, so that it can be checked, and read without ragbot.
+The file is a plain ``tar.gz`` with a manifest of sha256 digests at its end, so that it can be checked, and read without ragbot. It is
+written and read piece by piece, and may be larger than the memory.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from ragbot import generations
+from ragbot.curating.desk import HISTORY, WAIT_SECONDS
 from ragbot.curating.missing import FOLDER
 from ragbot.errors import BackupError
+from ragbot.locking import acquire_lock
 from ragbot.settings import CONFIG_NAME, Settings
 
 MANIFEST = "ragbot-backup.json"
 VERSION = 1
+MOST_FILES = 1_000_000
+MOST_MANIFEST_BYTES = 200_000_000
+_PIECE = 1 << 20
 _LEFT_OUT = {".lock", "LOCK", ".DS_Store"}
+# What SQLite keeps beside a database; the snapshot of the database holds it already.
+_BESIDE_DATABASES = tuple(f".{kind}-{beside}" for kind in ("sqlite", "sqlite3") for beside in ("journal", "wal", "shm"))
+_DAMAGED = "It is damaged, or was not made by ragbot backup."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,114 +52,317 @@ class BackupReport:
 
 
 def write_backup(settings: Settings, path: Path, *, config: Path | None = None, with_index: bool = False) -> BackupReport:
-    """Writes a backup; an earlier file of that name stays until the new one is whole.
+    """Writes a backup, which only its owner may read; an earlier file of that name stays until the new one is whole.
 
     Args:
         config: the settings file in force; ./ragbot.toml where None and there is one.
         with_index: takes the current generation along, so that a machine without time to build has one.
 
     Raises:
-        BackupError: it cannot be written.
+        BackupError: it cannot be written, or something cannot be read.
         IndexMissingError: the index was asked for and there is none.
     """
-    contents: dict[str, bytes] = {}
-    for file in sorted(settings.sources.rglob("*")):
-        relative = file.relative_to(settings.sources)
-        if not file.is_file() or file.name in _LEFT_OUT or file.is_symlink() or file.name.endswith(("-journal", "-wal", "-shm")):
-            continue
-        database = relative.parts[0] == FOLDER and file.suffix == ".sqlite"
-        contents[f"sources/{relative.as_posix()}"] = _snapshot(file) if database else file.read_bytes()
-    chosen = config or Path(CONFIG_NAME)
-    if chosen.is_file():
-        contents["ragbot.toml"] = chosen.read_bytes()
-    if with_index:
-        folder = generations.current_generation(settings.index)
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                contents[f"index/{folder.name}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()
-        contents["index/CURRENT"] = f"{folder.name}\n".encode()
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    manifest = {"version": VERSION, "made": datetime.now(UTC).isoformat(timespec="seconds"), "files": digests}
-    beside = path.with_name(f".{path.name}.part")
+    if not settings.sources.is_dir():
+        raise BackupError(f"There is no folder of sources {str(settings.sources)!r}.", "Name it with --sources DIR or RAGBOT_SOURCES.")
+    if not path.name or path.is_dir():
+        raise BackupError(f"{str(path)!r} is a folder.", "Name the file to write.")
+    if path.resolve().is_relative_to(settings.sources.resolve()):
+        raise BackupError(f"The backup {str(path)!r} would lie in the folder of sources, and each backup in the next one.", "Name another place.")
+    generation = generations.current_generation(settings.index) if with_index else None
+    beside = path.with_name(f".{path.name[-200:]}.{uuid.uuid4().hex[:8]}")
     try:
-        with tarfile.open(beside, "w:gz") as archive:
-            for name, data in {MANIFEST: json.dumps(manifest, indent=1).encode(), **contents}.items():
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(data), 0o644
-                archive.addfile(entry, io.BytesIO(data))
+        # Settings hold password hashes, counts may hold kept questions.
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with tarfile.open(fileobj=file, mode="w:gz") as archive, tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
+                writing = _Writing(archive, Path(folder))
+                writing.add_sources(settings.sources)
+                chosen = config or Path(CONFIG_NAME)
+                if chosen.is_file():
+                    writing.add_file(CONFIG_NAME, chosen)
+                if generation is not None:
+                    writing.add_generation(generation)
+                manifest = {"version": VERSION, "made": datetime.now(UTC).isoformat(timespec="seconds"), "files": writing.digests}
+                writing.add(MANIFEST, io.BytesIO(data := json.dumps(manifest, indent=1).encode()), len(data))
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise BackupError(f"The backup {str(path)!r} cannot be written: {error.strerror or error}.", "Name another place.") from error
+        raise BackupError(f"The backup {str(path)!r} cannot be written: {error.strerror or error}.", "Make room, name another place, or try again.") from error
     finally:
-        beside.unlink(missing_ok=True)
-    return BackupReport(len(contents), _sources_digest(digests), with_index)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    digests = {name: digest for name, digest in writing.digests.items() if name != MANIFEST}
+    return BackupReport(len(digests), _sources_digest(digests), with_index)
+
+
+class _Writing:
+    """A backup while it is written: the archive, a folder for snapshots of databases, the digests of what it holds already."""
+
+    def __init__(self, archive: tarfile.TarFile, folder: Path) -> None:
+        self._archive = archive
+        self._folder = folder
+        self.digests: dict[str, str] = {}
+
+    def add_sources(self, sources: Path) -> None:
+        """Adds what people may change while nobody can, and then what is kept under its digest and only ever added to."""
+        kept = [(HISTORY, "versions"), (HISTORY, "originals")]
+        with _undisturbed(sources):
+            self._add_all(sources, [relative for relative in _files(sources) if relative.parts[:2] not in kept])
+        self._add_all(sources, [relative for relative in _files(sources) if relative.parts[:2] in kept])
+
+    def _add_all(self, sources: Path, files: list[Path]) -> None:
+        for relative in files:
+            database = relative.parts[0] == FOLDER and relative.suffix == ".sqlite"
+            # Somebody may remove a file by hand meanwhile; then it is none of the sources any more.
+            with suppress(FileNotFoundError):
+                self.add_file(f"sources/{relative.as_posix()}", sources / relative, database=database)
+
+    def add_generation(self, generation: Path) -> None:
+        for relative in _files(generation):
+            # A look at whether the disk can be written leaves hidden files there for a moment.
+            if not relative.name.startswith("."):
+                self.add_file(f"index/{generation.name}/{relative.as_posix()}", generation / relative, database=relative.suffix == ".sqlite3")
+        self.add("index/CURRENT", io.BytesIO(data := f"{generation.name}\n".encode()), len(data))
+
+    def add_file(self, name: str, file: Path, *, database: bool = False) -> None:
+        if database:
+            _snapshot(file, copy := self._folder / uuid.uuid4().hex)
+        with (copy if database else file).open("rb") as data:
+            self.add(name, data, os.fstat(data.fileno()).st_size)
+        if database:
+            copy.unlink()
+
+    def add(self, name: str, data: IO[bytes], size: int) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = size, 0o600
+        hashing = _Hashing(data)
+        self._archive.addfile(entry, hashing)  # type: ignore[arg-type]  # all it asks for is read()
+        self.digests[name] = hashing.sha256.hexdigest()
+
+
+class _Hashing:
+    """Reads, and digests what was read."""
+
+    def __init__(self, data: IO[bytes]) -> None:
+        self._data = data
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        piece = self._data.read(size)
+        self.sha256.update(piece)
+        return piece
+
+
+@contextmanager
+def _undisturbed(sources: Path) -> Iterator[None]:
+    """Holds the sources like an act at the desk does, so that the record and the articles are those of one moment."""
+    history = sources / HISTORY
+    if not history.is_dir() or not os.access(history, os.W_OK):
+        # Nobody has ever acted here; or nobody can who is no more than this.
+        yield
+        return
+    try:
+        release = acquire_lock(history / ".lock", WAIT_SECONDS)
+    except TimeoutError:
+        raise BackupError("Somebody is changing the sources just now.", "Try again in a moment.") from None
+    try:
+        yield
+    finally:
+        release()
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, relative to it, by name; behind a link as well, where the history may lie on another disk.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        here = Path(parent)
+        if here.resolve() in seen:
+            folders.clear()
+            continue
+        seen.add(here.resolve())
+        wanted = [name for name in names if name not in _LEFT_OUT and not name.endswith(_BESIDE_DATABASES)]
+        found += [(here / name).relative_to(folder) for name in wanted if (here / name).is_file()]
+    return sorted(found)
+
+
+def _snapshot(database: Path, copy: Path) -> None:
+    """A database as one whole moment, also while somebody writes it."""
+    try:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise BackupError(f"The database {str(database)!r} cannot be read: {error}.", "Mend it, or move it away.") from error
 
 
 def restore_backup(settings: Settings, path: Path, *, config: Path | None = None) -> BackupReport:
     """Restores a backup into folders that are empty or not there; nothing that exists is overwritten.
 
-    Everything is checked before the first file is written.
+    Everything is checked before the first file is written, and where one cannot be written, those before it are taken away again.
 
     Raises:
-        BackupError: it is damaged or no backup, or the folders hold something already.
+        BackupError: it is damaged or no backup, the folders hold something already, or there is no room for it.
     """
-    contents, with_index = _read(path)
     taken = [folder for folder in (settings.sources, settings.index) if folder.is_dir() and any(one.name != ".gitkeep" for one in folder.iterdir())]
     if taken:
         raise BackupError(f"The folder {str(taken[0])!r} is not empty.", "Name empty folders with --sources and --index, or move what is there away.")
     chosen = config or Path(CONFIG_NAME)
+    places = {"sources": settings.sources, "index": settings.index, CONFIG_NAME: chosen.parent}
+    digests = _check(path, {top: _room(place) for top, place in places.items()})
+    # A new machine's own settings go first; the old ones lie beside.
+    names = [chosen.name, f"{chosen.name}.restored", *(f"{chosen.name}.restored-{number}" for number in range(2, 1000))]
+    config_target = next(target for name in names if not (target := chosen.with_name(name)).exists() and not target.is_symlink())
+    written: list[Path] = []
     try:
-        for name, data in contents.items():
-            top, *rest = PurePosixPath(name).parts
-            target = chosen if name == "ragbot.toml" else (settings.sources if top == "sources" else settings.index).joinpath(*rest)
-            if name == "ragbot.toml" and target.exists():
-                # A new machine's own settings go first; the old ones lie beside.
-                target = target.with_name(f"{target.name}.restored")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-    except OSError as error:
-        raise BackupError(f"The backup cannot be restored: {error.strerror or error}.", "Make room on the disk, empty the folders and try again.") from error
-    return BackupReport(len(contents), _sources_digest({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}), with_index)
+        for entry, pieces in _entries(path):
+            if entry.name != MANIFEST:
+                top, *rest = PurePosixPath(entry.name).parts
+                target = config_target if entry.name == CONFIG_NAME else places[top].joinpath(*rest)
+                if not (target.name == ".gitkeep" and target.exists()):
+                    _write(target, pieces, digests.get(entry.name), 0o600 if target == config_target else 0o666, written)
+    except BaseException as error:
+        _take_away(written, {settings.sources, settings.index})
+        if isinstance(error, OSError):
+            hint = "Make room on the disk, empty the folders and try again."
+            raise BackupError(f"The backup cannot be restored: {error.strerror or error}.", hint) from error
+        raise
+    return BackupReport(len(digests), _sources_digest(digests), "index/CURRENT" in digests)
 
 
-def _read(path: Path) -> tuple[dict[str, bytes], bool]:
-    contents: dict[str, bytes] = {}
+def _write(target: Path, pieces: Iterator[bytes], digest: str | None, mode: int, written: list[Path]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = hashlib.sha256()
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        written.append(target)
+        for piece in pieces:
+            sha256.update(piece)
+            file.write(piece)
+    if sha256.hexdigest() != digest:
+        raise BackupError("The backup was changed while it was restored.", "Take another one.")
+
+
+def _take_away(written: list[Path], folders: set[Path]) -> None:
+    for file in written:
+        with suppress(OSError):
+            file.unlink()
+            for parent in file.parents:
+                if parent in folders or not any(folder in parent.parents for folder in folders):
+                    break
+                parent.rmdir()
+
+
+def _check(path: Path, room: dict[str, int]) -> dict[str, str]:
+    """The digests of what a backup holds, which are those that its manifest names.
+
+    Args:
+        room: how many bytes may be written, by the first part of the name.
+    """
+    found: dict[str, str] = {}
+    manifest = b""
+    for entry, pieces in _entries(path):
+        if entry.name == MANIFEST:
+            if entry.size > MOST_MANIFEST_BYTES:
+                raise BackupError(f"The backup {str(path)!r} cannot be read.", _DAMAGED)
+            manifest = b"".join(pieces)
+            continue
+        if not _is_ours(entry.name) or entry.name in found or len(found) == MOST_FILES:
+            raise BackupError(f"The backup holds {entry.name!r}, which does not belong there.", "It was not made by ragbot backup.")
+        top = PurePosixPath(entry.name).parts[0]
+        room[top] -= entry.size
+        if room[top] < 0:
+            raise BackupError(f"The disk has no room for what the backup {str(path)!r} holds.", "Make room, or name folders on another disk.")
+        sha256 = hashlib.sha256()
+        for piece in pieces:
+            sha256.update(piece)
+        found[entry.name] = sha256.hexdigest()
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            for entry in archive:
-                file = archive.extractfile(entry) if entry.isreg() else None
-                if file is None:
-                    raise BackupError(f"The backup holds {entry.name!r}, which is no plain file.", "It was not made by ragbot backup.")
-                contents[entry.name] = file.read()
-        manifest = json.loads(contents.pop(MANIFEST))
-        expected: dict[str, str] = manifest["files"]
-        version = manifest["version"]
-    except (OSError, tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
-        raise BackupError(f"The backup {str(path)!r} cannot be read.", "It is damaged, or was not made by ragbot backup.") from error
+        values = json.loads(manifest)
+        version, expected = values["version"], dict(values["files"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BackupError(f"The backup {str(path)!r} cannot be read.", _DAMAGED) from error
     if version != VERSION:
         raise BackupError("The backup was made by another version of ragbot.", "Restore it with that version.")
-    for name in {*contents, *expected}:
-        parts = PurePosixPath(name).parts
-        outside = PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or not (name == "ragbot.toml" or parts[0] in ("sources", "index"))
-        if outside or name not in contents or hashlib.sha256(contents[name]).hexdigest() != expected.get(name):
-            raise BackupError(f"The backup is damaged: {name!r} is not what it was.", "Take another one.")
-    return contents, "index/CURRENT" in contents
+    wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    if wrong:
+        raise BackupError(f"The backup is damaged: {wrong[0]!r} is not what it was.", "Take another one.")
+    return found
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a name is one that a backup gives, and leads into the folders that are restored."""
+    parts = PurePosixPath(name).parts
+    ours = name == CONFIG_NAME or (len(parts) > 1 and parts[0] in ("sources", "index"))
+    elsewhere = os.sep == "\\" and ("\\" in name or ":" in name)
+    return ours and name == "/".join(parts) and ".." not in parts and "\0" not in name and not elsewhere
+
+
+def _room(place: Path) -> int:
+    """How many bytes there is room for where a folder is, or will be made."""
+    return shutil.disk_usage(next(parent for parent in (place.absolute(), *place.absolute().parents) if parent.is_dir())).free
+
+
+class _Stream(gzip.GzipFile):
+    """Unpacks no more than is ``allowed`` until more is allowed: a header may name any length, and tarfile takes it at its word."""
+
+    allowed = _PIECE
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= self.allowed:
+            raise tarfile.ReadError("too long a header")
+        self.allowed -= size
+        return super().read(size)
+
+
+def _entries(path: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+    """The plain files of an archive, each with its bytes, which are to be read before the next one.
+
+    Raises:
+        BackupError: it holds anything else, or is damaged.
+    """
+    with _telling(path), _Stream(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+        while (entry := archive.next()) is not None:
+            # tarfile remembers every entry otherwise.
+            archive.members.clear()  # type: ignore[attr-defined]
+            if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.sparse is not None or entry.size < 0:
+                raise BackupError(f"The backup holds {entry.name!r}, which is no plain file.", "It was not made by ragbot backup.")
+            yield entry, _pieces(path, stream, archive, entry)
+            stream.allowed = _PIECE
+        # The checksum of the whole stream stands at its very end; after the last entry there is only padding.
+        stream.allowed = 2 * tarfile.RECORDSIZE
+        if stream.read(tarfile.RECORDSIZE).strip(b"\0") or stream.read(1):
+            raise tarfile.ReadError("something follows the end")
+
+
+def _pieces(path: Path, stream: _Stream, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[bytes]:
+    with _telling(path):
+        file = archive.extractfile(entry)
+        assert file is not None
+        while True:
+            stream.allowed = 2 * _PIECE
+            if not (piece := file.read(_PIECE)):
+                return
+            yield piece
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turns whatever a damaged archive makes of its readers into a BackupError."""
+    try:
+        yield
+    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, RecursionError, OverflowError) as error:
+        why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        raise BackupError(f"The backup {str(path)!r} cannot be read{why}.", _DAMAGED) from error
 
 
 def _sources_digest(digests: dict[str, str]) -> str:
     """One digest of all sources: of their names and digests, in order."""
     lines = [f"{name} {digest}" for name, digest in sorted(digests.items()) if name.startswith("sources/")]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _snapshot(database: Path) -> bytes:
-    """A database as one whole moment, also while somebody writes it."""
-    with tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
-        copy = Path(folder) / "copy.sqlite"
-        source, target = sqlite3.connect(database), sqlite3.connect(copy)
-        try:
-            source.backup(target)
-        finally:
-            source.close()
-            target.close()
-        return copy.read_bytes()

@@ -18,6 +18,7 @@ from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
 from ragbot.answering.extractive import Gate
 from ragbot.engines import Engine, Engines
 from ragbot.errors import ModelError, QuestionError
+from ragbot.generation import Generation
 from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses, foreign_link
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
@@ -25,7 +26,6 @@ from ragbot.models import Embedder
 from ragbot.records import Answer, DraftStatement, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
 from ragbot.retrieving import LangchainRetriever, Reranker
 from ragbot.settings import Settings
-from ragbot.store import Generation
 from ragbot.verifying import Checked, Checking
 
 History = Sequence[Turn | str | Mapping[str, Any]]

@@ -11,10 +11,10 @@ from typing import Any
 
 from ragbot import chunking, generations
 from ragbot.errors import RagbotError
+from ragbot.generation import Generation
 from ragbot.library import check_sources, open_policy
 from ragbot.models import PUBLISHED_DIGEST, WEIGHTS_FILE, digest_of_file, find_embedding_model
 from ragbot.settings import Settings
-from ragbot.store import Generation
 
 PACKAGES = ("ragbot", "langchain-core", "langchain-chroma", "chromadb", "sentence-transformers", "torch", "gradio", "scikit-learn", "bm25s")
 RESOURCES_MAX_AGE_DAYS = 120

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ragbot import generations
 from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
+from ragbot.generation import Generation, open_index
 from ragbot.guardrails import Guard, Policy
 from ragbot.guardrails.classifier import Classifier
 from ragbot.manifest import read_manifest
@@ -17,7 +19,6 @@ from ragbot.models import Embedder
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
-from ragbot.store import Generation, open_index
 from ragbot.verifying import Verifier
 
 # A question waits this long for a generation that is just being opened: a small library is gone over to at once, while a large one
@@ -73,7 +74,8 @@ class Engines:
         self._outdated: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._opening: _Opening | None = None
-        self._engine = self._open(generations.current_generation(settings.index))
+        current = generations.current_generation(settings.index)
+        self._engine = self._open([current, *(folder for folder in generations.list_generations(settings.index) if folder != current)])
 
     def current(self) -> Engine:
         """The engine of the generation that CURRENT names; the one in use while that is opened, and where it cannot be."""
@@ -84,19 +86,24 @@ class Engines:
             return self._engine
         if folder.name != self._engine.generation.name:
             self._go_over_to(folder)
+        elif self._outdated:
+            self._stay()
         return self._engine
 
     def withdraw(self, article: str) -> None:
         """Draws no answer from an article any more until the index is brought up to date."""
-        self._withdrawn |= {article}
+        with self._lock:
+            self._withdrawn |= {article}
 
     def readmit(self, article: str) -> None:
         """Draws answers again from an article that was withdrawn."""
-        self._withdrawn -= {article}
+        with self._lock:
+            self._withdrawn -= {article}
 
     def is_withdrawn(self, article: str) -> bool:
-        """Whether no answer may be drawn from an article, although the engine in use may still hold it."""
-        return article in self._withdrawn or article in self._outdated
+        """Whether no answer may be drawn from an article, although the engine in use may still hold it, or the one before, with which
+        a question began."""
+        return article in self._withdrawn or article in self._outdated or article not in self._engine.generation.documents
 
     def _go_over_to(self, folder: Path) -> None:
         """Opens a generation in a thread of its own, once, and waits for it for a moment."""
@@ -110,12 +117,22 @@ class Engines:
         if opening.thread is not None:
             opening.thread.join(max(0.0, opening.started + OPENING_SECONDS - time.monotonic()))
 
+    def _stay(self) -> None:
+        """Forgets a generation that was to come, where CURRENT names the one in use again."""
+        with self._lock:
+            # A question that read CURRENT before the switch must not undo what one after it has found.
+            with suppress(RagbotError):
+                if generations.current_generation(self._settings.index).name == self._engine.generation.name:
+                    self._opening, self._outdated = None, frozenset()
+
     def _work(self, opening: _Opening) -> None:
         try:
-            engine = self._open(opening.folder, self._engine)
-        except RagbotError as error:
-            # It is not tried again before the index is switched anew; the engine in use goes on.
-            self._alarm(str(error))
+            engine = self._open([opening.folder], self._engine)
+        except Exception as error:  # noqa: BLE001 — an edge of its own: nobody else would hear of it
+            # It is not tried again before the index is switched anew; the engine in use goes on, without what is outdated. One that
+            # is gone already was swept away behind two newer ones.
+            if opening.folder.is_dir():
+                self._alarm(str(error) if isinstance(error, RagbotError) else f"The index {opening.folder.name!r} cannot be opened: {error}")
             return
         with self._lock:
             if self._opening is opening:
@@ -124,9 +141,8 @@ class Engines:
                 self._outdated = frozenset()
                 self._engine = engine
 
-    def _open(self, current: Path, before: Engine | None = None) -> Engine:
-        others = [folder for folder in generations.list_generations(self._settings.index) if folder != current]
-        generation, problems = open_index([current, *others])
+    def _open(self, folders: Sequence[Path], before: Engine | None = None) -> Engine:
+        generation, problems = open_index(folders)
         for problem in problems:
             self._alarm(problem)
         return Engine(generation, self._embedder, self._policy, self._reranker, before)

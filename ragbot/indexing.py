@@ -19,10 +19,10 @@ import numpy as np
 from ragbot import generations
 from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError, StoreError
+from ragbot.generation import Content, Generation, write_generation
 from ragbot.manifest import Manifest
 from ragbot.models import Embedder, TokenVectors, Vectors
 from ragbot.records import Chunk, Document
-from ragbot.store import Content, Generation, write_generation
 
 Progress = Callable[[str, int, int], Any]
 GuardTrainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -186,7 +186,8 @@ def _stack(known: Mapping[str, Vectors], texts: Sequence[str]) -> Vectors:
 _VERIFYING = """
 import json, sys
 from pathlib import Path
-from ragbot.store import Generation, load_chroma
+from ragbot.generation import Generation
+from ragbot.store import load_chroma
 load_chroma()
 order = json.loads(sys.stdin.readline() or "null")
 if order is not None:

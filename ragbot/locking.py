@@ -15,7 +15,8 @@ def acquire_lock(path: Path, seconds: float = 0) -> Callable[[], None]:
         TimeoutError: somebody else holds it for longer than the seconds.
         OSError: the file cannot be made.
     """
-    lock = FileLock(path)
+    # Whoever holds what is returned may let go, in whichever thread; by default filelock would do nothing in another one.
+    lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=seconds)
     except Timeout:

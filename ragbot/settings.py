@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     staff: dict[str, str] = Field({}, description="who may use the staff page: name → argon2 hash of a password (ragbot staff password)")
     keep_questions: bool = Field(False, description="keep the redacted text of questions that found no answer, for the staff page")
     keep_questions_days: int = Field(30, ge=1, le=30, description="days after which kept questions are deleted")
+    commit_sources: bool = Field(True, description="commit what is published and retired, where the sources lie in a git repository")
     watch: bool = Field(False, description="follow the folder of sources while serving")
     questions_per_minute: int = Field(10, ge=1, description="per visitor")
     questions_per_day: int = Field(100, ge=1, description="per visitor")

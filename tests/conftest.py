@@ -20,13 +20,13 @@ import pytest
 from ragbot import chunking, generations, indexing
 from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMissingError
+from ragbot.generation import Generation
 from ragbot.indexing import GuardTrainer, IndexReport, sound_generation, update_index
 from ragbot.library import build_index
 from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.reading import read_sources
 from ragbot.settings import Settings
-from ragbot.store import Generation
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragbot import indexing, store
+from ragbot import generation, indexing
 from ragbot.chunking import split_document
 from ragbot.errors import IndexBrokenError, IndexBusyError, StoreError
+from ragbot.generation import Generation, open_index
 from ragbot.generations import current_generation, list_generations, writing
 from ragbot.indexing import IndexReport
 from ragbot.manifest import read_manifest
 from ragbot.models import Embedder, Tokens, Vectors
 from ragbot.reading import read_source
-from ragbot.store import Generation, open_index
 
 Update = Callable[..., IndexReport]
 ARTICLES = {"coffee-grounds", "feeding-tomatoes", "pruning-tomatoes", "watering-tomatoes"}
@@ -232,7 +232,7 @@ def test_a_broken_index_is_built_anew(copied_index: Path, library: Path, countin
 def test_what_does_not_find_what_it_holds_is_never_switched_to(
     copied_index: Path, library: Path, index_articles: Update, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = store.write_generation
+    write = generation.write_generation
 
     def write_without_the_vectors(folder: Path, *content: Any) -> None:
         write(folder, *content)
@@ -290,7 +290,7 @@ from ragbot.indexing import sound_generation, update_index
 from ragbot.models import Tokens
 from ragbot.reading import read_sources
 from ragbot.manifest import Manifest
-from ragbot.store import open_index
+from ragbot.generation import open_index
 
 class Digests:
     digest = "digests"
@@ -376,9 +376,9 @@ for point in range(points):
 
 @pytest.mark.slow
 def test_killed_at_any_point_the_index_is_exactly_the_old_or_the_new(tmp_path: Path, copied_library: Path) -> None:
-    points = 10
+    points = 100
     command = [sys.executable, "-c", KILLED, str(tmp_path / "index"), str(copied_library), str(points)]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
     assert outcome.returncode == 0, outcome.stderr
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert len(lines) == points + 1

@@ -10,11 +10,11 @@ import pytest
 
 from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMismatchError, PolicyError, SourceError
+from ragbot.generation import Generation
 from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
 from ragbot.library import build_index, check_sources, open_policy, read_article, read_retractions
 from ragbot.settings import Settings
-from ragbot.store import Generation
 
 MakeSettings = Callable[..., Settings]
 CARD = "---\ntitle: Slugs\nsummary: On slugs.\npublisher: Example Garden Society\nurl: https://example.org/\nstatus: published\n"

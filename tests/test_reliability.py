@@ -20,11 +20,11 @@ from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk
 from ragbot.embedded import ArticleFiles
 from ragbot.errors import StoreError
+from ragbot.generation import Generation, open_index
 from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
 from ragbot.records import Answer
 from ragbot.settings import Settings
-from ragbot.store import Generation, open_index
 from ragbot.web.reindexing import Reindexing
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragbot.answering.relevance import overlap
+from ragbot.generation import Generation
 from ragbot.models import Vectors
 from ragbot.records import Caution, Chunk, Evidence, Passage, Sentence
-from ragbot.store import Generation
 from ragbot.terms import Rarity, terms_of
 
 # A claim in other words than the article's covers the sentence that holds most of it, if that is at least this share.

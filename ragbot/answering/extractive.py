@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ragbot.answering.calibration import Calibration, load_calibration
 from ragbot.answering.cautions import covered_sentences
 from ragbot.answering.relevance import Candidate, rate_sentences
+from ragbot.generation import Generation
 from ragbot.models import Embedder
 from ragbot.records import Draft, DraftStatement, Evidence, Passage, Span
-from ragbot.store import Generation
 from ragbot.terms import Rarity, terms_of, words_by_term, words_of
 
 MODEL = "extractive"

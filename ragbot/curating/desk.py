@@ -20,6 +20,7 @@ from datetime import date
 from pathlib import Path, PurePath
 
 from ragbot.curating.drafting import article_id, article_text, draft_text
+from ragbot.curating.git import commit_article
 from ragbot.curating.versions import Act, Action, History, Origin, State, new_act, write_durably
 from ragbot.errors import SourceError
 from ragbot.locking import acquire_lock
@@ -55,6 +56,7 @@ class Desk:
         self.folder = settings.sources
         self.drafts_folder = self.folder / DRAFTS
         self.history = History(self.folder / HISTORY)
+        self._commits = settings.commit_sources
 
     # Looking.
 
@@ -162,7 +164,7 @@ class Desk:
                 )
             data = text.replace("\r\n", "\n").encode()
             self._put(self._draft_path(identity), self.history.keep(data))
-            return self.history.record(new_act(identity, "edited", by, before, self._state(identity)))
+            return self._record(new_act(identity, "edited", by, before, self._state(identity)))
 
     def begin_edit(self, identity: str, by: str) -> Draft:
         """The draft of an article; where there is none yet, the published version becomes one.
@@ -185,7 +187,7 @@ class Desk:
             if before.draft is None:
                 raise SourceError(f"There is no draft {identity!r} to put away.", path=self.drafts_folder)
             self._put(self._draft_path(identity), None)
-            return self.history.record(new_act(identity, "discarded", by, before, self._state(identity)))
+            return self._record(new_act(identity, "discarded", by, before, self._state(identity)))
 
     def publish(self, identity: str, by: str) -> Act:
         """Makes a draft the published version of its article. What was published before stays in the history.
@@ -201,7 +203,7 @@ class Desk:
             data = set_status(draft.text, "published").encode()
             self._put(self._article_path(identity), self.history.keep(data))
             self._put(self._draft_path(identity), None)
-            return self.history.record(new_act(identity, "published", by, before, self._state(identity)))
+            return self._record(new_act(identity, "published", by, before, self._state(identity)))
 
     def retire(self, identity: str, by: str) -> Act:
         """Takes an article out of all answers; its file stays, with another status.
@@ -222,7 +224,7 @@ class Desk:
         with self._acting():
             before = self._state(identity)
             self._put(self._draft_path(identity), self.history.keep(self.history.version(version)))
-            return self.history.record(new_act(identity, "restored", by, before, self._state(identity), note=f"version {version[:12]}"))
+            return self._record(new_act(identity, "restored", by, before, self._state(identity), note=f"version {version[:12]}"))
 
     def last_reversible(self, identity: str) -> Act | None:
         """The act that ``undo`` would take back: the last one, if the article still lies as it left it."""
@@ -242,7 +244,7 @@ class Desk:
                 raise SourceError(f"There is nothing to undo for {identity!r}.", "Restore a version from its history.", path=self.folder)
             self._put(self._article_path(identity), last.before.article)
             self._put(self._draft_path(identity), last.before.draft)
-            return self.history.record(new_act(identity, "undone", by, last.after, self._state(identity), note=f"{last.action} by {last.by}"))
+            return self._record(new_act(identity, "undone", by, last.after, self._state(identity), note=f"{last.action} by {last.by}"))
 
     # The files.
 
@@ -271,7 +273,7 @@ class Desk:
                 suffix = PurePath(name).suffix.lower()
                 origin = Origin(name, url, self.history.keep(data, "originals", suffix), suffix, extract.warnings)
             self._put(self._draft_path(identity), self.history.keep(text.encode()))
-            self.history.record(new_act(identity, action, by, before, self._state(identity), origin=origin, note=note))
+            self._record(new_act(identity, action, by, before, self._state(identity), origin=origin, note=note))
             return identity
 
     def _with_card(self, data: bytes, name: str) -> str | None:
@@ -291,7 +293,13 @@ class Desk:
             read_source(self._article_path(identity))
             before = self._state(identity)
             self._put(self._article_path(identity), self.history.keep(set_status(text, status).encode()))
-            return self.history.record(new_act(identity, action, by, before, self._state(identity)))
+            return self._record(new_act(identity, action, by, before, self._state(identity)))
+
+    def _record(self, act: Act) -> Act:
+        self.history.record(act)
+        if self._commits and act.before.article != act.after.article:
+            commit_article(self._article_path(act.article), f"{act.action.capitalize()}: {act.article}", act.by)
+        return act
 
     def _state(self, identity: str) -> State:
         """How an article lies now; whatever lies there is kept in the history, also what somebody put there by hand."""

@@ -13,11 +13,11 @@ import numpy as np
 from ragbot import chunking
 from ragbot.curating.desk import Draft
 from ragbot.curating.versions import Origin
+from ragbot.generation import Generation
 from ragbot.guardrails import OutputRail, foreign_link
 from ragbot.library import article_problems
 from ragbot.models import Embedder
 from ragbot.records import Chunk, Document, Sentence, Span
-from ragbot.store import Generation
 from ragbot.verifying import figures
 
 Kind = Literal["incomplete", "hidden", "instruction", "link", "duplicate", "contradiction", "card", "reference", "reading"]

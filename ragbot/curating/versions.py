@@ -6,8 +6,8 @@
     sources/history/versions/SHA256.md   each version of an article, under the digest of its bytes
     sources/history/originals/SHA256.pdf each file or page that an article was imported from
 
-Versions stand beside the articles even where the folder is a git repository: what staff do in a browser must not depend on whether
-git is installed and knows their name; a repository keeps this folder like any other.
+Versions stand beside the articles even where the folder is a git repository, where publishing is a commit as well (see
+ragbot.curating.git): what staff do and undo in a browser must not depend on whether git is installed and what state it is in.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ import numpy as np
 
 from ragbot.chunking import split_document
 from ragbot.errors import StoreError
+from ragbot.generation import Generation
 from ragbot.models import Embedder, Tokens, TokenVectors, Vectors
 from ragbot.records import Chunk, Document, Source
-from ragbot.store import Generation
 
 Progress = Callable[[int, int], Any]
 DEFAULT_CACHE = Path(tempfile.gettempdir()) / "ragbot-vectors"

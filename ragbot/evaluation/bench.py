@@ -10,12 +10,12 @@ from typing import Any
 from ragbot.chatbot import Ragbot
 from ragbot.errors import RagbotError
 from ragbot.evaluation.adhoc import DEFAULT_CACHE, VectorCache
+from ragbot.generation import Generation
 from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
-from ragbot.store import Generation
 
 Progress = Callable[[str, int, int], Any]
 # One bad item must not stop a run of an hour; what went wrong stands in the report beside the item.

@@ -38,12 +38,12 @@ from ragbot.evaluation.fitting import (
 )
 from ragbot.evaluation.metrics.containing import comparable
 from ragbot.evaluation.sets import AnswersItem, read_sets
+from ragbot.generation import open_index
 from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
-from ragbot.store import open_index
 
 CURVE_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 FEWEST_QUESTIONS = 2 * FOLDS

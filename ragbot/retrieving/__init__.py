@@ -14,6 +14,7 @@ from langchain_core.documents import Document as LangchainDocument
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from ragbot.generation import Generation
 from ragbot.models import Embedder, Vectors
 from ragbot.records import Passage
 from ragbot.retrieving.dense import rank_chunks, score_by_sentence
@@ -21,7 +22,6 @@ from ragbot.retrieving.feedback import PASSAGES, as_weights, widen_vector, widen
 from ragbot.retrieving.fusion import fuse
 from ragbot.retrieving.lexical import LexicalIndex
 from ragbot.retrieving.reranking import Reranker
-from ragbot.store import Generation
 from ragbot.terms import terms_of
 
 __all__ = ["LangchainRetriever", "LexicalIndex", "Reranker", "Retriever", "fuse"]

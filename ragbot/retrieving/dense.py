@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ragbot.generation import Generation
 from ragbot.models import Vectors
-from ragbot.store import Generation
 
 
 def rank_chunks(generation: Generation, vector: Vectors, count: int) -> list[int]:

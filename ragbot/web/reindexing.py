@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -45,6 +44,8 @@ class Reindexing:
     def request(self) -> None:
         """Asks for a run; returns at once."""
         with self._wanted:
+            if self._stopping:
+                return
             self._waiting = True
             if self.progress.state != "running":
                 self.progress = Progress("running", "waiting", generation=self.progress.generation)
@@ -54,7 +55,7 @@ class Reindexing:
             self._wanted.notify()
 
     def stop(self) -> None:
-        """Ends after the run that is under way."""
+        """Ends after the run that is under way; what was asked for meanwhile is not begun."""
         with self._wanted:
             self._stopping = True
             self._wanted.notify()
@@ -76,20 +77,23 @@ class Reindexing:
             report = build_index(self._settings, progress=self._show, embedder=self._embedder())
         except IndexBusyError:
             # Another process is at it; what it builds may be older than what was asked for.
-            time.sleep(BUSY_PAUSE_SECONDS)
             with self._wanted:
+                self._wanted.wait_for(lambda: self._stopping, BUSY_PAUSE_SECONDS)
                 self._waiting = True
-            return
         except RagbotError as error:
             _log.error("the index was not brought up to date: %s", error)
-            self.progress = Progress("failed", problem=str(error), generation=self.progress.generation)
-            return
-        except Exception:  # noqa: BLE001 — an edge of its own: the thread has to live on, the next run may be well
+            self._finish("failed", problem=str(error), generation=self.progress.generation)
+        except BaseException:  # noqa: BLE001 — an edge of its own: the thread has to live on, also where Chroma's core panics; the next run may be well
             _log.exception("the index was not brought up to date")
-            self.progress = Progress("failed", problem="Something went wrong that should not have; see the log.", generation=self.progress.generation)
-            return
+            self._finish("failed", problem="Something went wrong that should not have; see the log.", generation=self.progress.generation)
+        else:
+            self._finish("idle", generation=report.generation)
+
+    def _finish(self, state: Literal["idle", "failed"], *, generation: str, problem: str = "") -> None:
+        """Tells how a run ended, unless another one is about to begin."""
         with self._wanted:
-            self.progress = Progress("running" if self._waiting else "idle", generation=report.generation)
+            again = self._waiting and not self._stopping
+            self.progress = Progress("running", "waiting", generation=generation) if again else Progress(state, problem=problem, generation=generation)
 
     def _show(self, step: str, done: int, total: int) -> None:
         self.progress = replace(self.progress, state="running", step=step, done=done, total=total)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ragbot.answering.extractive import ExtractiveAnswerer
+from ragbot.generation import Generation
 from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
 from ragbot.models import Embedder
 from ragbot.records import Draft
 from ragbot.retrieving import Retriever
-from ragbot.store import Generation
 
 HEAD = "---\ntitle: {title}\nsummary: Invented.\npublisher: Example\nurl: https://example.org/{id}\nstatus: published\n{cautions}---\n"
 

@@ -7,9 +7,9 @@ import pytest
 from ragbot.answering.cautions import claimed_sentences, covered_sentences
 from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.chatbot import Ragbot
+from ragbot.generation import Generation
 from ragbot.models import Embedder
 from ragbot.records import Caution, Draft
-from ragbot.store import Generation
 from ragbot.terms import Rarity, terms_of
 
 CLAIM = "Coffee grounds double the harvest of tomato plants."

@@ -14,11 +14,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from ragbot.answering.chat_model import INSTRUCTIONS, MOST_CHARACTERS, ChatModelAnswerer, create_chat_model, evidence_for
 from ragbot.chatbot import Ragbot
 from ragbot.errors import ModelError, ModelMissingError, ModelReplyError, SettingsError
+from ragbot.generation import Generation
 from ragbot.models import Embedder
 from ragbot.records import Answer, DraftStatement, Passage
 from ragbot.retrieving import Retriever
 from ragbot.settings import Settings
-from ragbot.store import Generation
 
 NAME = "test:scripted"
 QUESTION = "When is the best time to water tomatoes?"

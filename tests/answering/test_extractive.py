@@ -10,10 +10,10 @@ import pytest
 from ragbot.answering.calibration import GATE_NAMES, load_calibration
 from ragbot.answering.extractive import MOST_STATEMENTS, ExtractiveAnswerer, choose, leans_on_previous
 from ragbot.answering.relevance import Candidate
+from ragbot.generation import Generation
 from ragbot.models import Embedder
 from ragbot.records import Draft
 from ragbot.retrieving import Retriever
-from ragbot.store import Generation
 from ragbot.terms import terms_of
 
 Asking = Callable[[Generation, str], Draft | None]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from ragbot.answering.calibration import load_calibration
 from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.answering.relevance import FEATURE_NAMES, asked_kinds, holds_kind, overlap, rate_sentences
+from ragbot.generation import Generation
 from ragbot.models import Embedder
 from ragbot.retrieving import Retriever
-from ragbot.store import Generation
 from ragbot.terms import Rarity
 
 RARITY = Rarity([["tomato", "water"], ["tomato", "soil"], ["tomato", "coffee"]])

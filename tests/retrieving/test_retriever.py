@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from ragbot.errors import ModelError, ModelMissingError
+from ragbot.generation import Generation
 from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
 from ragbot.models import Embedder
 from ragbot.retrieving import LexicalIndex, Reranker, Retriever
 from ragbot.retrieving.dense import rank_chunks, score_by_sentence
 from ragbot.retrieving.feedback import as_weights
-from ragbot.store import Generation
 from ragbot.terms import terms_of
 
 FINDERS = ("dense", "sentence", "lexical", "feedback")

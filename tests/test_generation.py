@@ -14,11 +14,11 @@ import pytest
 
 from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError
+from ragbot.generation import Content, Generation, open_index, write_generation
 from ragbot.generations import current_generation
 from ragbot.manifest import FORMAT, Manifest, read_manifest
 from ragbot.models import Embedder
 from ragbot.records import Chunk, Document, Sentence, Source, Span
-from ragbot.store import Content, Generation, open_index, write_generation
 
 # Chroma writes a segment of vectors to the disk from 1,000 on; below that they are in its database alone.
 MANY = 1100
@@ -124,7 +124,7 @@ OPEN = """
 import json, os, sys
 from pathlib import Path
 import chromadb, langchain_chroma
-from ragbot.store import open_index
+from ragbot.generation import open_index
 
 def look(number):
     folder = Path(sys.argv[1], str(number))
@@ -326,7 +326,7 @@ def test_a_generation_that_nobody_uses_any_more_closes_its_client(bare_index: Pa
     closed: list[str] = []
     generation = Generation(current_generation(bare_index))
     generation.search(embedder.encode(["water"])[0], 1)
-    client = generation._chroma
+    client = generation._vectors._chroma
     close = client.close
     monkeypatch.setattr(type(client), "close", lambda self: (closed.append("yes"), close())[1])
     del client

@@ -1,0 +1,39 @@
+"""Where the articles lie in a git repository, what is published or retired becomes a commit there: the team's history tells it too."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from pathlib import Path
+
+_log = logging.getLogger("ragbot")
+SECONDS = 20
+# Commits are made in the name of whoever acted; only the address is not known.
+NOBODY = "nobody@localhost"
+
+
+def commit_article(path: Path, message: str, by: str) -> bool:
+    """Commits one file, as it lies or as it is gone, and nothing else that may be changed or staged; whether there is a commit.
+
+    Whatever keeps git from it (no repository, no git, an ignored file, a merge under way) is logged and changes nothing: the act itself
+    is recorded in the sources' own history.
+    """
+    if _git(path.parent, "rev-parse", "--is-inside-work-tree") is not None or _git(path.parent, "check-ignore", "--quiet", "--", path.name) is None:
+        return False
+    name = " ".join("".join(letter for letter in by if letter.isprintable() and letter not in "<>").split()) or "unknown"
+    _git(path.parent, "add", "--all", "--", path.name)
+    # Hooks are for people's commits: one that formats or asks would change or hold up what was just published.
+    commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", message, "--author", f"{name} <{NOBODY}>", "--only", "--", path.name)
+    problem = _git(path.parent, "-c", f"user.name={name}", "-c", f"user.email={NOBODY}", *commit)
+    if problem is not None:
+        _log.warning("git did not commit %s: %s", path.name, problem)
+    return problem is None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What went wrong, or None."""
+    try:
+        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S607 — the git of the search path is meant
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if outcome.returncode == 0 else (outcome.stderr or outcome.stdout).strip()[:300] or f"exit code {outcome.returncode}"
