@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,7 +64,7 @@ def write_backup(settings: Settings, path: Path, *, config: Path | None = None, 
     """
     if not settings.sources.is_dir():
         raise BackupError(f"There is no folder of sources {str(settings.sources)!r}.", "Name it with --sources DIR or RAGBOT_SOURCES.")
-    if not path.name or path.is_dir():
+    if not path.name or os.path.isdir(path):  # noqa: PTH112 — Path.is_dir raises where a name is too long
         raise BackupError(f"{str(path)!r} is a folder.", "Name the file to write.")
     if path.resolve().is_relative_to(settings.sources.resolve()):
         raise BackupError(f"The backup {str(path)!r} would lie in the folder of sources, and each backup in the next one.", "Name another place.")
@@ -229,7 +229,7 @@ def restore_backup(settings: Settings, path: Path, *, config: Path | None = None
                 if not (target.name == ".gitkeep" and target.exists()):
                     _write(target, pieces, digests.get(entry.name), 0o600 if target == config_target else 0o666, written)
     except BaseException as error:
-        _take_away(written, {settings.sources, settings.index})
+        _take_away(written, (settings.sources, settings.index))
         if isinstance(error, OSError):
             hint = "Make room on the disk, empty the folders and try again."
             raise BackupError(f"The backup cannot be restored: {error.strerror or error}.", hint) from error
@@ -249,14 +249,14 @@ def _write(target: Path, pieces: Iterator[bytes], digest: str | None, mode: int,
         raise BackupError("The backup was changed while it was restored.", "Take another one.")
 
 
-def _take_away(written: list[Path], folders: set[Path]) -> None:
+def _take_away(written: list[Path], folders: Sequence[Path]) -> None:
+    """Removes what was restored; the folders were empty before."""
     for file in written:
         with suppress(OSError):
-            file.unlink()
-            for parent in file.parents:
-                if parent in folders or not any(folder in parent.parents for folder in folders):
-                    break
-                parent.rmdir()
+            file.unlink(missing_ok=True)
+    for made in (one for folder in folders for one in sorted(folder.rglob("*"), reverse=True)):
+        with suppress(OSError):
+            made.rmdir()
 
 
 def _check(path: Path, room: dict[str, int]) -> dict[str, str]:

@@ -119,16 +119,15 @@ class Engines:
 
     def _stay(self) -> None:
         """Forgets a generation that was to come, where CURRENT names the one in use again."""
-        with self._lock:
-            # A question that read CURRENT before the switch must not undo what one after it has found.
-            with suppress(RagbotError):
-                if generations.current_generation(self._settings.index).name == self._engine.generation.name:
-                    self._opening, self._outdated = None, frozenset()
+        # CURRENT is read anew: a question that read it before a switch must not undo what one after it has found.
+        with self._lock, suppress(RagbotError):
+            if generations.current_generation(self._settings.index).name == self._engine.generation.name:
+                self._opening, self._outdated = None, frozenset()
 
     def _work(self, opening: _Opening) -> None:
         try:
             engine = self._open([opening.folder], self._engine)
-        except Exception as error:  # noqa: BLE001 — an edge of its own: nobody else would hear of it
+        except BaseException as error:  # noqa: BLE001 — an edge of its own: nobody else would hear of it, and Chroma's core may panic
             # It is not tried again before the index is switched anew; the engine in use goes on, without what is outdated. One that
             # is gone already was swept away behind two newer ones.
             if opening.folder.is_dir():

@@ -42,14 +42,12 @@ class IndexReport:
     reused: int
 
 
-def sound_generation(index: Path) -> Generation | None:
-    """The current generation, if it can be read and finds what it holds: what a build may take over from."""
+def readable_generation(index: Path) -> Generation | None:
+    """The current generation, if it can be read: what a build may take over from. It is not asked for what it holds yet."""
     try:
-        generation = Generation(generations.current_generation(index))
-        generation.verify()
+        return Generation(generations.current_generation(index))
     except (IndexMissingError, IndexMismatchError, IndexBrokenError):
         return None
-    return generation
 
 
 def update_index(
@@ -59,6 +57,7 @@ def update_index(
     split: Splitter,
     manifest: Manifest,
     embedder: Embedder,
+    verifier: Verifier,
     *,
     train_guard: GuardTrainer,
     progress: Progress = lambda step, done, total: None,
@@ -66,8 +65,9 @@ def update_index(
     """Brings the index up to date and switches to it, if anything changed. Only while ``generations.writing`` holds the index.
 
     Args:
-        previous: what may be taken over, see ``sound_generation``; None embeds everything anew.
+        previous: what may be taken over, see ``readable_generation``; None embeds everything anew.
         split: a document's chunks; asked for documents that are new or changed.
+        verifier: asks the finished generation for what it should hold; started beforehand, because that takes a second.
         train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
         progress: called with the step's name, how much is done, and how much there is to do.
 
@@ -75,18 +75,53 @@ def update_index(
         StoreError: the folder cannot be written.
         IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
     """
-    if previous is not None and previous.manifest == manifest:
+    if previous is not None and previous.manifest == manifest and _is_sound(previous):
         return IndexReport(previous.name, False, len(documents), len(previous.chunks), 0, len(previous.chunks))
-    with _Verifier() as verifier:
-        folder = generations.begin_generation(index)
-        same = _unchanged(previous, manifest)
-        changed = [(document, split(document)) for document in documents if document.source.id not in same]
-        fresh, embedded = _embed(changed, previous if _same_model(previous, manifest) else None, embedder, progress)
-        progress("training the guardrails", 0, 1)
-        guard = _guard(previous, manifest, train_guard)
-        progress("training the guardrails", 1, 1)
-        progress("writing", 0, 2)
+    build = _Build(index, documents, split, manifest, embedder, train_guard, progress)
+    # What is taken over from a broken generation is found out when it is verified with the rest; asking it beforehand would take longer.
+    if previous is None or previous.manifest == manifest:
+        return build.run(None, verifier)
+    try:
+        return build.run(previous, verifier)
+    except StoreError:
+        if _is_sound(previous):
+            raise
+    with Verifier() as another:
+        return build.run(None, another)
+
+
+def _is_sound(generation: Generation) -> bool:
+    try:
+        generation.verify()
+    except IndexBrokenError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """What goes into a generation, whatever is taken over from the one before."""
+
+    index: Path
+    documents: Sequence[Document]
+    split: Splitter
+    manifest: Manifest
+    embedder: Embedder
+    train_guard: GuardTrainer
+    progress: Progress
+
+    def run(self, previous: Generation | None, verifier: Verifier) -> IndexReport:
+        """Builds beside, verifies, and switches. Errors as for ``update_index``."""
+        index, manifest, progress = self.index, self.manifest, self.progress
         try:
+            folder = generations.begin_generation(index)
+            same = _unchanged(previous, manifest)
+            changed = [(document, self.split(document)) for document in self.documents if document.source.id not in same]
+            fresh, embedded = _embed(changed, previous if _same_model(previous, manifest) else None, self.embedder, progress)
+            progress("training the guardrails", 0, 1)
+            guard = _guard(previous, manifest, self.train_guard)
+            progress("training the guardrails", 1, 1)
+            progress("writing", 0, 2)
             # Where nothing can be taken over, the vectors are written whole as well.
             write_generation(folder, manifest, Content(fresh, previous if same else None, guard))
             progress("writing", 1, 2)
@@ -98,9 +133,9 @@ def update_index(
                 "The old index keeps serving. Make room on the disk and try again.",
             ) from error
         progress("writing", 2, 2)
-    taken_over = sum(len(previous.articles[identity].chunks) for identity in same) if previous is not None else 0
-    chunks = taken_over + sum(len(article.chunks) for article in fresh)
-    return IndexReport(built.name, True, len(documents), chunks, embedded, chunks - embedded)
+        taken_over = sum(len(previous.articles[identity].chunks) for identity in same) if previous is not None else 0
+        chunks = taken_over + sum(len(article.chunks) for article in fresh)
+        return IndexReport(built.name, True, len(self.documents), chunks, embedded, chunks - embedded)
 
 
 def _same_model(previous: Generation | None, manifest: Manifest) -> bool:
@@ -182,7 +217,6 @@ def _stack(known: Mapping[str, Vectors], texts: Sequence[str]) -> Vectors:
     return np.stack([known[text] for text in texts])
 
 
-# The imports are what takes longest, so the process is started before there is anything to verify.
 _VERIFYING = """
 import json, sys
 from pathlib import Path
@@ -195,8 +229,11 @@ if order is not None:
 """
 
 
-class _Verifier:
-    """Verifies a written generation by query in a process that did not write it: what only sits in this memory does not count."""
+class Verifier:
+    """Verifies a written generation by query in a process that did not write it: what only sits in this memory does not count.
+
+    The process starts at once, because its imports take a second, which is the time of reading what there is.
+    """
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen([sys.executable, "-c", _VERIFYING], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

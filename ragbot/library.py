@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ragbot import chunking, generations
 from ragbot.errors import RagbotError, SourceError
 from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
-from ragbot.indexing import IndexReport, Progress, sound_generation, update_index
+from ragbot.indexing import IndexReport, Progress, Verifier, readable_generation, update_index
 from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.reading import list_source_files, read_source, read_sources
@@ -47,8 +49,8 @@ def build_index(
         return train(policy.examples, embedder, known)
 
     # The articles are read while the index is held, so that of two builds the later one has read the later state.
-    with generations.writing(settings.index):
-        previous = sound_generation(settings.index)
+    with generations.writing(settings.index), Verifier() as verifier:
+        previous = readable_generation(settings.index)
         read_before = previous.documents if previous is not None and previous.manifest.chunker == chunking.VERSION else {}
         documents, problems = read_sources(settings.sources, read_before)
         if problems:
@@ -62,7 +64,7 @@ def build_index(
         )
         taken_over = None if rebuild else previous
         return update_index(
-            settings.index, taken_over, published, chunking.split_document, manifest, embedder, train_guard=train_guard, progress=progress
+            settings.index, taken_over, published, chunking.split_document, manifest, embedder, verifier, train_guard=train_guard, progress=progress
         )
 
 
@@ -74,14 +76,17 @@ class Checkup:
     problems: tuple[RagbotError, ...]
 
 
-def check_sources(settings: Settings, ids: Sequence[str] = ()) -> Checkup:
+def check_sources(settings: Settings, ids: Sequence[str] = (), known: Mapping[str, Document] = MappingProxyType({})) -> Checkup:
     """Reads the articles, or those named, and looks for what the readers cannot see one by one: reference keys in the text
     that the front matter does not hold, references that are never cited, cautions whose claim does not stand in the text.
+
+    Args:
+        known: articles by id that were read before; those whose files did not change are not read again.
 
     Raises:
         SourceError: a named article does not exist.
     """
-    documents, problems = read_sources(settings.sources)
+    documents, problems = read_sources(settings.sources, known)
     files = {path.stem: path for path in list_source_files(settings.sources)}
     for unknown in (name for name in ids if name not in files):
         raise SourceError(f"There is no article {unknown!r}.", "See: ragbot sources list", path=settings.sources)
@@ -123,11 +128,13 @@ def read_retractions(path: Path) -> frozenset[str]:
     return frozenset(doi.removeprefix("https://doi.org/") for doi in found if doi)
 
 
-def article_problems(document: Document) -> list[tuple[str, str]]:
+# A page that lists a library asks again and again about articles that did not change.
+@lru_cache(maxsize=2000)
+def article_problems(document: Document) -> tuple[tuple[str, str], ...]:
     """What is wrong inside an article, each with a hint: no quotable sentence, reference keys and cautions that lead nowhere."""
     chunks: Sequence[Chunk] = chunking.split_document(document)
     if not chunks:
-        return [("The article has no sentence that can be quoted.", "Write its text below the front matter.")]
+        return (("The article has no sentence that can be quoted.", "Write its text below the front matter."),)
     found: list[tuple[str, str]] = []
     known = {reference.key for reference in document.source.references}
     cited = chunking.reference_keys(document)
@@ -137,7 +144,7 @@ def article_problems(document: Document) -> list[tuple[str, str]]:
     for caution in document.source.cautions:
         if " ".join(caution.claim.split()).casefold().rstrip(".") not in words:
             found.append((f"The claim of a caution does not stand in the text: {caution.claim!r}.", "Copy the article's own words."))
-    return found
+    return tuple(found)
 
 
 def read_article(settings: Settings, identity: str) -> Document:

@@ -17,11 +17,11 @@ from typing import Any, Self
 import hypothesis
 import pytest
 
-from ragbot import chunking, generations, indexing
+from ragbot import chunking, generations
 from ragbot.chatbot import Ragbot
 from ragbot.errors import IndexMissingError
 from ragbot.generation import Generation
-from ragbot.indexing import GuardTrainer, IndexReport, sound_generation, update_index
+from ragbot.indexing import GuardTrainer, IndexReport, Verifier, readable_generation, update_index
 from ragbot.library import build_index
 from ragbot.manifest import Manifest
 from ragbot.models import Embedder
@@ -134,7 +134,7 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
     Unless it is told ``elsewhere=True``, it verifies what it built in this process, because a fresh one takes seconds to start.
     """
 
-    class VerifierHere(indexing._Verifier):
+    class VerifierHere(Verifier):
         def __enter__(self) -> Self:
             return self
 
@@ -158,13 +158,11 @@ def index_articles(embedder: Embedder) -> Callable[..., IndexReport]:
         rebuild: bool = False,
         **options: Any,
     ) -> IndexReport:
-        with pytest.MonkeyPatch.context() as patch, generations.writing(index):
-            if not elsewhere:
-                patch.setattr(indexing, "_Verifier", VerifierHere)
-            previous = None if rebuild else sound_generation(index)
+        with generations.writing(index), (Verifier() if elsewhere else VerifierHere()) as verifier:
+            previous = None if rebuild else readable_generation(index)
             documents = [document for document in read_sources(sources)[0] if document.source.status == "published"]
             manifest = Manifest(embedder.digest, chunker, policy, {document.source.id: document.digest for document in documents})
-            return update_index(index, previous, documents, chunking.split_document, manifest, embedder, train_guard=train_guard, **options)
+            return update_index(index, previous, documents, chunking.split_document, manifest, embedder, verifier, train_guard=train_guard, **options)
 
     return run
 

@@ -286,7 +286,7 @@ import numpy as np
 import chromadb, langchain_chroma
 from ragbot import chunking
 from ragbot.generations import current_generation, list_generations, writing
-from ragbot.indexing import sound_generation, update_index
+from ragbot.indexing import Verifier, readable_generation, update_index
 from ragbot.models import Tokens
 from ragbot.reading import read_sources
 from ragbot.manifest import Manifest
@@ -310,8 +310,8 @@ def build(words):
     article.write_text(original + f"Plants like {words} best.\\n")
     documents = [document for document in read_sources(sources)[0] if document.source.status == "published"]
     manifest = Manifest("digests", 1, "policy", {document.source.id: document.digest for document in documents})
-    with writing(index):
-        update_index(index, sound_generation(index), documents, chunking.split_document, manifest, Digests(), train_guard=lambda known: {})
+    with writing(index), Verifier() as verifier:
+        update_index(index, readable_generation(index), documents, chunking.split_document, manifest, Digests(), verifier, train_guard=lambda known: {})
 
 def hook(event, arguments):
     global left
@@ -389,3 +389,19 @@ def test_killed_at_any_point_the_index_is_exactly_the_old_or_the_new(tmp_path: P
         assert words in (visible, new)
         assert (found == digest) == (words == visible)
         visible, digest = words, found
+
+
+@pytest.mark.parametrize("damage", ["vectors", "an article"])
+def test_a_broken_index_is_not_built_upon(
+    damage: str, copied_index: Path, copied_library: Path, counting: CountingEmbedder, index_articles: Update
+) -> None:
+    folder = current_generation(copied_index)
+    if damage == "vectors":
+        (folder / "chroma" / "chroma.sqlite3").write_bytes(b"garbage" * 1000)
+    else:
+        (folder / "articles" / "pruning-tomatoes.json").unlink()
+    (copied_library / "moon-planting.md").unlink()
+    replace_in(copied_library, "pruning-tomatoes", "They heal badly in the rain.", "They heal slowly in the rain.")
+    report = index_articles(copied_index, copied_library, embedder=counting)
+    assert (report.switched, report.reused) == (True, 0)
+    Generation(current_generation(copied_index)).verify(sample=1000)

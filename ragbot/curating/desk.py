@@ -24,10 +24,10 @@ from ragbot.curating.git import commit_article
 from ragbot.curating.versions import Act, Action, History, Origin, State, new_act, write_durably
 from ragbot.errors import SourceError
 from ragbot.locking import acquire_lock
-from ragbot.reading import READERS, list_source_files, read_source
+from ragbot.reading import list_source_files, read_source
 from ragbot.reading.extracts import Extract
 from ragbot.reading.front_matter import read_values, set_status, split_file
-from ragbot.reading.isolating import FORMATS, read_foreign
+from ragbot.reading.isolating import read_foreign
 from ragbot.records import Document, Source
 from ragbot.settings import Settings
 
@@ -339,8 +339,3 @@ class Desk:
             yield
         finally:
             release()
-
-
-def known_suffixes() -> str:
-    """The endings of files that can be imported, for people to read."""
-    return ", ".join(sorted({*FORMATS, *READERS}))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from ragbot.guardrails import OutputRail, foreign_link
 from ragbot.library import article_problems
 from ragbot.models import Embedder
 from ragbot.records import Chunk, Document, Sentence, Span
+from ragbot.terms import terms_of
 from ragbot.verifying import figures
 
 Kind = Literal["incomplete", "hidden", "instruction", "link", "duplicate", "contradiction", "card", "reference", "reading"]
@@ -27,6 +30,8 @@ DUPLICATE_SHARE = 0.5
 # Sentences this near to each other (cosine) are mostly about the same thing, so differing figures deserve a look.
 SAME_MATTER = 0.72
 MOST_CONTRADICTIONS = 10
+# A page of a staff member's time: embedding a sentence takes some 20 ms.
+MOST_COMPARED = 40
 # Health texts for the public aim at US grade 8 or lower (AHRQ Health Literacy Universal Precautions Toolkit); above 12 it is college text.
 PLAIN_GRADE, HARD_GRADE = 8.0, 12.0
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -56,7 +61,12 @@ def proof(
     chunks = chunking.split_document(document)
     found: list[Finding] = []
     if draft.problem is not None:
-        found.append(Finding("incomplete", f"{draft.problem.message} {draft.problem.hint}".strip()))
+        source = draft.document.source
+        required = (("title", source.title), ("summary", source.summary), ("publisher", source.publisher), ("address", source.url))
+        empty = [words for words, value in required if not value]
+        found += [Finding("incomplete", f"The {words} is not filled in.") for words in empty]
+        if not empty:
+            found.append(Finding("incomplete", f"{draft.problem.message} {draft.problem.hint}".strip()))
     found += [Finding("hidden" if "idden" in warning or "nvisible" in warning else "reading", warning) for warning in (origin.warnings if origin else ())]
     found += list(_planted(document, chunks, rail))
     found += list(_duplicates(document, others))
@@ -128,9 +138,9 @@ def _duplicates(document: Document, others: Iterable[Document]) -> Iterable[Find
 
 def _contradictions(document: Document, chunks: Sequence[Chunk], generation: Generation, embedder: Embedder) -> Iterable[Finding]:
     """Sentences whose figures differ, in the same unit, from those of a published sentence about the same matter."""
-    own = [sentence for sentence in _sentences(chunks) if _measured(sentence.text)]
     theirs = [(chunk, sentence) for chunk in generation.chunks for sentence in chunk.sentences]
-    if not own or not theirs:
+    own = _likely(_sentences(chunks), [sentence for chunk, sentence in theirs if chunk.source_id != document.source.id])
+    if not own:
         return
     likeness = embedder.encode([sentence.text for sentence in own]) @ generation.sentence_vectors.T
     found: list[tuple[float, Finding]] = []
@@ -154,6 +164,23 @@ def _contradictions(document: Document, chunks: Sequence[Chunk], generation: Gen
     yield from (finding for _, finding in found[:MOST_CONTRADICTIONS])
 
 
+def _likely(sentences: Sequence[Sentence], others: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences that share most words with another one that measures something in the same unit: those worth being embedded."""
+    held: dict[tuple[str, str], list[int]] = {}
+    for place, other in enumerate(others):
+        for unit, term in itertools.product(_measured(other.text), set(terms_of(other.text))):
+            held.setdefault((unit, term), []).append(place)
+    found: list[tuple[float, int]] = []
+    for row, sentence in enumerate(sentences):
+        terms = set(terms_of(sentence.text))
+        for unit in _measured(sentence.text):
+            shared = Counter(place for term in terms for place in held.get((unit, term), ()))
+            if shared:
+                found.append((shared.most_common(1)[0][1] / len(terms), row))
+    rows = list(dict.fromkeys(row for _, row in sorted(found, reverse=True)))[:MOST_COMPARED]
+    return [sentences[row] for row in sorted(rows)]
+
+
 def _measured(text: str) -> dict[str, set[str]]:
     """The values of a sentence's figures by unit; bare numbers, which may be years or counts of anything, are left out."""
     values: dict[str, set[str]] = {}
@@ -167,11 +194,11 @@ def _card(document: Document) -> list[Finding]:
     source = document.source
     missing = [
         ("no date of publication", source.published is None),
-        ("no licence: may its words be shown?", not source.license),
+        ("no licence, so it cannot be told whether its words may be shown", not source.license),
         ("no date by which it has to be reviewed again", source.review.due is None),
         ("no references", not source.references),
     ]
-    return [Finding("card", f"There is {words}.") for words, holds in missing if holds]
+    return [Finding("card", f"There {'are' if words.endswith('references') else 'is'} {words}.") for words, holds in missing if holds]
 
 
 def _sentences(chunks: Sequence[Chunk]) -> list[Sentence]:

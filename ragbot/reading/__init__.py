@@ -1,4 +1,5 @@
-"""sources/ → Document. One file a format; adding one is a file, a line in READERS, a test."""
+"""sources/ → Document, and foreign files → Extract, of which a person makes an article. One file a format; adding one is a file, a line in
+READERS (articles) or in FOREIGN_READERS (what staff bring, see ``isolating``), a test."""
 
 from __future__ import annotations
 

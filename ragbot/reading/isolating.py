@@ -24,7 +24,7 @@ from ragbot.errors import SourceError
 from ragbot.reading.extracts import Extract
 
 # Endings of files that can be imported, and the function (data, name) → Extract that reads them; loaded in the child only.
-FORMATS: dict[str, str] = {
+FOREIGN_READERS: dict[str, str] = {
     ".txt": "plain:read_plain", ".text": "plain:read_plain", ".md": "plain:read_plain", ".markdown": "plain:read_plain",
     ".html": "html:read_html", ".htm": "html:read_html", ".xhtml": "html:read_html", ".pdf": "pdf:read_pdf",
     ".docx": "word:read_word", ".odt": "opendocument:read_opendocument", ".epub": "epub:read_epub",
@@ -60,13 +60,13 @@ def read_foreign(data: bytes, name: str, *, url: str = "", limits: Limits | None
     """
     limits = limits or Limits()
     suffix = PurePath(name).suffix.lower()
-    if suffix not in FORMATS:
-        raise SourceError(f"Files that end in {suffix or 'nothing'!r} cannot be read.", f"Known: {', '.join(sorted(FORMATS))}.", path=name)
+    if suffix not in FOREIGN_READERS:
+        raise SourceError(f"Files that end in {suffix or 'nothing'!r} cannot be read.", f"Known: {', '.join(sorted(FOREIGN_READERS))}.", path=name)
     if len(data) > limits.input_megabytes * MEGABYTE:
         raise SourceError(f"The file is larger than {limits.input_megabytes} MB.", "Split it, or take the pictures out.", path=name)
     if not data.strip():
         raise SourceError("The file is empty.", path=name)
-    order = json.dumps({"name": name, "url": url, "reader": FORMATS[suffix], "limits": asdict(limits)}).encode()
+    order = json.dumps({"name": name, "url": url, "reader": FOREIGN_READERS[suffix], "limits": asdict(limits)}).encode()
     environment = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ} | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
         try:

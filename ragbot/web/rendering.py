@@ -140,7 +140,7 @@ def _flat(text: str) -> str:
 
 OPEN_MARK, CLOSE_MARK = "\ue000", "\ue001"
 # How the marker of a page comes out of the renderer, which shows no HTML.
-_PAGE = re.compile(r"<p>&lt;!-- page (\d+) --&gt;</p>")
+PAGE_LINE = re.compile(r"<p>&lt;!-- page (\d+) --&gt;</p>")
 
 
 def article_html(document: Document, quoted: Span | None) -> str:
@@ -156,7 +156,7 @@ def article_html(document: Document, quoted: Span | None) -> str:
     for number, reference in enumerate(source.references, start=1):
         link = f'<a class="rb-ref" href="#ref-{escape(reference.key)}" title="{escape(reference.title, quote=True)}">{number}</a>'
         body = body.replace(f"[{escape(reference.key)}]", f"<sup>{link}</sup>")
-    marked = _PAGE.sub(r'<p class="rb-page-number" id="page-\1">Page \1</p>', _marks_to_html(body))
+    marked = PAGE_LINE.sub(r'<p class="rb-page-number" id="page-\1">Page \1</p>', _marks_to_html(body))
     reviewed = source.review.state == "reviewed"
     state = f"Reviewed by {escape(source.review.by or '')} on {source.review.on}" if reviewed else NOT_REVIEWED
     due = f" · review due {source.review.due}" if source.review.due else ""

@@ -24,7 +24,8 @@ from ragbot.curating.missing import Feedback
 from ragbot.curating.proofing import proof
 from ragbot.errors import RagbotError, SourceError
 from ragbot.guardrails import OutputRail
-from ragbot.library import check_sources, open_policy
+from ragbot.library import Checkup, check_sources, open_policy
+from ragbot.records import Document
 from ragbot.settings import Settings
 from ragbot.web import staff_pages as pages
 from ragbot.web.reindexing import Reindexing
@@ -46,6 +47,8 @@ class Staff:
         self._reindexing = reindexing
         self._sign_in = SignIn(settings.staff)
         self._rail = OutputRail(open_policy(settings).output_rules)
+        # What was read the last time; see ``check_sources``.
+        self._known: dict[str, Document] = {}
         self.desk = Desk(settings)
         self.feedback = Feedback(settings)
 
@@ -111,11 +114,16 @@ class Staff:
         response.delete_cookie(COOKIE, path="/staff")
         return response
 
+    def _check(self) -> Checkup:
+        checkup = check_sources(self._settings, known=self._known)
+        self._known = {document.source.id: document for document in checkup.documents}
+        return checkup
+
     # Looking.
 
     async def library(self, request: Request, session: Session) -> Response:
         def gather() -> str:
-            checkup = check_sources(self._settings)
+            checkup = self._check()
             drafts = [self.desk.draft(identity) for identity in self.desk.draft_ids()]
             alarms = bot.engines.alarms if (bot := self._bot()) is not None else []
             return pages.library_page(session, checkup, drafts, self.feedback.usage(), self._reindexing.progress, alarms)
@@ -130,7 +138,7 @@ class Staff:
 
         def gather() -> str:
             draft, origin = self.desk.draft(identity), self.desk.origin(identity)
-            others = [*check_sources(self._settings).documents, *(self.desk.draft(other).document for other in self.desk.draft_ids())]
+            others = [*self._check().documents, *(self.desk.draft(other).document for other in self.desk.draft_ids())]
             bot = self._bot()
             findings = proof(draft, origin, self._rail, others, bot.generation if bot else None, bot.embedder if bot else None)
             return pages.draft_page(session, draft, origin, findings, self.desk.history.acts(identity), self.desk.last_reversible(identity))

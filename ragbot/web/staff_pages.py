@@ -19,9 +19,11 @@ from ragbot.curating.proofing import Finding
 from ragbot.errors import RagbotError
 from ragbot.library import Checkup
 from ragbot.reading.front_matter import read_values, split_file
+from ragbot.reading.isolating import FOREIGN_READERS
 from ragbot.records import Document
 from ragbot.settings import Settings
 from ragbot.web.reindexing import Progress
+from ragbot.web.rendering import PAGE_LINE
 from ragbot.web.signing_in import Session
 
 KINDS = {
@@ -36,6 +38,7 @@ FIELDS = (
     ("url", "Address of the article or its main reference", "https://…"), ("authors", "Authors, apart by ;", ""), ("published", "Published on", "2026-11-24"),
     ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, apart by ;", ""),
 )  # fmt: skip
+DAYS = ("published", "review_on", "review_due")
 REVIEW_FIELDS = (("by", "Reviewed by"), ("on", "Reviewed on"), ("due", "To be reviewed again by"))
 
 
@@ -85,8 +88,8 @@ def _article_row(document: Document, usage: Usage, drafted: bool) -> str:
     state = source.status + (", new version in draft" if drafted else "") + ("" if source.review.state == "reviewed" else ", not clinically reviewed")
     return (
         f'<tr><th scope="row"><a href="/staff/articles/{escape(source.id)}">{escape(source.title)}</a>'
-        f'<td class="st-{source.status}">{state}<td{" class=st-overdue" if overdue else ""}>{due or "no date"}{" (overdue)" if overdue else ""}'
-        f"<td>{usage.last_cited or 'never'}<td>{usage.cited}<td>{usage.helpful} yes, {usage.unhelpful} no"
+        f'<td class="st-{source.status}">{state}<td class="st-day{" st-overdue" if overdue else ""}">{due or "no date"}{" (overdue)" if overdue else ""}'
+        f"<td class=st-day>{usage.last_cited or 'never'}<td>{usage.cited}<td>{f'{usage.helpful} yes, {usage.unhelpful} no' if usage.helpful + usage.unhelpful else ''}"
     )
 
 
@@ -105,7 +108,7 @@ def adding_page(session: Session) -> str:
     opening = f'<form method="post" action="/staff/add" enctype="multipart/form-data" class="st-card">{_csrf(session)}'
     body = (
         "<h1>Add an article</h1><p>Whatever you add becomes a draft. Nobody sees it before you publish it.</p>"
-        f'{opening}<h2>A file</h2><label>{FORMATS_WORDS} <input type="file" name="file" required accept=".md,.markdown,.txt,.html,.htm,.pdf,.docx,.odt,.epub"></label><button>Upload</button></form>'
+        f'{opening}<h2>A file</h2><label>{FORMATS_WORDS} <input type="file" name="file" required accept="{",".join(FOREIGN_READERS)}"></label><button>Upload</button></form>'
         f'{opening}<h2>A web page</h2><label>Address <input name="url" type="url" required placeholder="https://…"></label><button>Fetch</button></form>'
         f'{opening}<h2>A text</h2><label>Title <input name="title" required></label><label>Text, as Markdown <textarea name="text" rows="12" required></textarea></label><button>Save as a draft</button></form>'
     )
@@ -118,12 +121,13 @@ def draft_page(session: Session, draft: Draft, origin: Origin | None, findings: 
     title = draft.document.source.title or draft.id
     body = (
         f"<h1>{escape(title)}</h1><p>Draft <code>{escape(draft.id)}</code></p>{_findings(findings)}"
+        f"{_side_by_side(draft, origin, findings)}"
         f'<form method="post" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape(draft.digest)}">'
         f"<h2>Card</h2><div class=st-fields>{_card_fields(values)}</div>"
         f'<h2>Text</h2><label>Markdown <textarea name="body" rows="24">{escape(split_file(draft.text)[1].strip())}</textarea></label>'
-        '<p class="st-acts"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main">Publish</button> '
+        '<p class="st-acts st-bar"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main">Publish</button> '
         '<button name="act" value="discard" class="st-quiet">Put away</button></p></form>'
-        f"{_undo_form(session, last)}{_side_by_side(draft, origin, findings)}{_history(session, draft.id, acts)}"
+        f"{_undo_form(session, last)}{_history(session, draft.id, acts)}"
     )
     return _page(title, body, session)
 
@@ -142,7 +146,7 @@ def article_page(session: Session, identity: str, text: str, acts: Sequence[Act]
         f'<h1>{escape(title)}</h1><p><code>{escape(identity)}</code> · <strong class="st-{escape(status)}">{escape(status)}</strong>{public}</p>'
         f'<form method="post" class="st-card st-acts">{_csrf(session)}<button name="act" value="edit">Edit</button> {other}</form>'
         f'{_undo_form(session, last)}<p id="st-progress" role="status" data-state="running">…</p>'
-        f'<section><h2>Text</h2><div class="st-text">{_rendered(words)}</div></section>{_history(session, identity, acts)}'
+        f'<section><h2>Text</h2><div class="st-text" tabindex="0" role="region" aria-label="Text">{_rendered(words)}</div></section>{_history(session, identity, acts)}'
     )
     return _page(title, body, session)
 
@@ -168,7 +172,7 @@ def missing_page(session: Session, totals: Mapping[str, Sequence[tuple[str, int]
 
 def _group(session: Session, group: Sequence[Kept]) -> str:
     rows = "".join(
-        f"<li>{escape(one.question)} <small>({one.day}, {one.why}, near {escape(one.nearest)}{', article begun' if one.draft else ''})</small></li>"
+        f"<li>{escape(one.question)} <small>({one.day}, {one.why}, {_near(one.nearest)}{', article begun' if one.draft else ''})</small></li>"
         for one in group
     )
     ids = "".join(f'<input type="hidden" name="question" value="{one.id}">' for one in group)
@@ -176,6 +180,10 @@ def _group(session: Session, group: Sequence[Kept]) -> str:
         f'<form method="post" class="st-card">{_csrf(session)}{ids}<ul>{rows}</ul><p class="st-acts"><button name="act" value="write">Write an article about this</button> '
         '<button name="act" value="delete" class="st-quiet">Delete these questions</button></p></form>'
     )
+
+
+def _near(article: str) -> str:
+    return "nothing near" if article == NOWHERE else f"near {escape(article)}"
 
 
 def _counts(rows: Sequence[tuple[str, int]]) -> str:
@@ -244,16 +252,21 @@ def _more(values: Mapping[str, Any]) -> str:
 def _card_fields(values: Mapping[str, Any]) -> str:
     review = values.get("review") if isinstance(values.get("review"), dict) else {}
     assert isinstance(review, dict)
-    fields = [
-        f'<label>{label} <input name="{key}" value="{escape(_shown(values.get(key)), quote=True)}" placeholder="{hint}"></label>' for key, label, hint in FIELDS
-    ]
-    fields += [f'<label>{label} <input name="review_{key}" value="{escape(_shown(review.get(key)), quote=True)}"></label>' for key, label in REVIEW_FIELDS]
+    fields = [_field(key, label, values.get(key), hint) for key, label, hint in FIELDS]
+    fields += [_field(f"review_{key}", label, review.get(key)) for key, label in REVIEW_FIELDS]
     options = "".join(f"<option{' selected' if review.get('state', 'pending') == state else ''}>{state}</option>" for state in ("pending", "reviewed"))
     fields.append(f'<label>Clinical review <select name="review_state">{options}</select></label>')
     more = (
         f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false">{escape(_more(values))}</textarea></label>'
     )
     return "".join(fields) + more
+
+
+def _field(name: str, label: str, value: Any, hint: str = "") -> str:
+    """A field of the card; a day has a calendar, unless something else stands there, which a calendar would not show."""
+    words = _shown(value)
+    kind = "date" if name in DAYS and (not words or isinstance(_as_date(words), date)) else "text"
+    return f'<label>{label} <input name="{name}" type="{kind}" value="{escape(words, quote=True)}" placeholder="{hint}"></label>'
 
 
 def _findings(findings: Sequence[Finding]) -> str:
@@ -295,6 +308,7 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
 
 def _rendered(text: str) -> str:
     html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html = PAGE_LINE.sub(r'<p class="rb-page-number">Page \1</p>', html)
     for level in (4, 3, 2, 1):
         # The page has its own first two levels.
         html = html.replace(f"<h{level}>", f"<h{min(6, level + 2)}>").replace(f"</h{level}>", f"</h{min(6, level + 2)}>")

@@ -21,7 +21,7 @@ import pytest
 from ragbot.errors import SourceError
 from ragbot.reading import isolating
 from ragbot.reading.extracts import Extract
-from ragbot.reading.isolating import FORMATS, Limits, check_container, read_foreign
+from ragbot.reading.isolating import FOREIGN_READERS, Limits, check_container, read_foreign
 
 Maker = Callable[..., bytes]
 Read = Callable[[bytes, str], Extract]
@@ -41,7 +41,7 @@ def read_here(data: bytes, name: str) -> Extract:
     if not data.strip():
         raise SourceError("The file is empty.", path=name)
     check_container(data, name, Limits())
-    extract = isolating._load(FORMATS[PurePath(name).suffix.lower()])(data, name)
+    extract = isolating._load(FOREIGN_READERS[PurePath(name).suffix.lower()])(data, name)
     said = asdict(extract) | {"published": extract.published.isoformat() if extract.published else None}
     return isolating._understand(json.dumps(said).encode(), name)
 

@@ -13,7 +13,7 @@ import pytest
 
 from ragbot.errors import SourceError
 from ragbot.reading import isolating
-from ragbot.reading.isolating import FORMATS, Limits, check_container, read_foreign
+from ragbot.reading.isolating import FOREIGN_READERS, Limits, check_container, read_foreign
 
 
 def packed(**entries: bytes) -> bytes:
@@ -129,7 +129,7 @@ def test_billion_laughs_end_in_an_error() -> None:
 
 
 def test_every_format_has_its_reader() -> None:
-    for place in set(FORMATS.values()):
+    for place in set(FOREIGN_READERS.values()):
         module, function = place.split(":")
         assert callable(isolating._load(f"{module}:{function}"))
         assert Path(isolating.__file__).with_name(f"{module}.py").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +22,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def site(starter: Ragbot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a served site whose bot is ready."""
-    log = tmp_path_factory.mktemp("site") / "log"
-    command = [sys.executable, "-m", "ragbot", "--sources", str(ROOT / "sources"), "--index", str(starter.settings.index)]
+    # A copy, because a server leaves its counts beside the articles.
+    sources = shutil.copytree(ROOT / "sources", tmp_path_factory.mktemp("site") / "sources")
+    log = sources.parent / "log"
+    command = [sys.executable, "-m", "ragbot", "--sources", str(sources), "--index", str(starter.settings.index)]
     environment = {**os.environ, "RAGBOT_QUESTIONS_PER_MINUTE": "60"}
     with log.open("w") as file:
         server = subprocess.Popen([*command, "serve", "--port", str(PORT)], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)

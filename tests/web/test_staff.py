@@ -184,7 +184,7 @@ def test_saving_keeps_what_the_form_does_not_show(site: TestClient, there: Setti
     site.post("/staff/articles/coffee-grounds", data={"csrf": csrf, "act": "edit"})
     before = (there.sources / "drafts" / "coffee-grounds.md").read_text(encoding="utf-8")
     page = site.get("/staff/drafts/coffee-grounds").text
-    fields = dict(re.findall(r'<input name="([^"]+)" value="([^"]*)"', page))
+    fields = dict(re.findall(r'<input name="([^"]+)" type="\w+" value="([^"]*)"', page))
     assert fields["title"] == "Coffee grounds in the garden"
     unchanged = site.post("/staff/drafts/coffee-grounds", data={"csrf": csrf, "act": "save", "title": fields["title"]})
     assert unchanged.status_code == 303

@@ -1,0 +1,263 @@
+"""A running bot follows whoever switches the index: no question fails, nothing that was taken back is drawn from, nothing is opened twice."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragbot import engines as module
+from ragbot.chatbot import Ragbot
+from ragbot.engines import Engines
+from ragbot.errors import IndexBrokenError
+from ragbot.generation import open_index
+from ragbot.generations import current_generation
+from ragbot.guardrails import Policy
+from ragbot.guardrails.policies import REVIEWED_POLICY
+from ragbot.indexing import IndexReport
+from ragbot.library import open_policy
+from ragbot.models import Embedder
+from ragbot.settings import Settings
+
+MakeSettings = Callable[..., Settings]
+Reindex = Callable[[], IndexReport]
+GROUNDS, PRUNING = "Do coffee grounds raise the harvest of tomato plants?", "How are vine tomatoes pruned?"
+
+
+@pytest.fixture
+def there(settings: MakeSettings, index: Path, copied_library: Path, tmp_path: Path) -> Settings:
+    return settings(sources=copied_library, index=Path(shutil.copytree(index, tmp_path / "index")))
+
+
+@pytest.fixture
+def reindex(there: Settings, index_articles: Callable[..., IndexReport]) -> Reindex:
+    """Brings the index up to date as another process would, with the trained classifier that is there."""
+    return lambda: index_articles(there.index, there.sources, policy=open_policy(there).digest)
+
+
+@pytest.fixture
+def opened(there: Settings) -> Ragbot:
+    return Ragbot.open(there)
+
+
+@pytest.fixture
+def bare(settings: MakeSettings, copied_index: Path, copied_library: Path, embedder: Embedder, tmp_path: Path) -> Engines:
+    """Engines over the index without a classifier, with a policy that has rules only."""
+    rules = Path(shutil.copytree(REVIEWED_POLICY, tmp_path / "policy", ignore=shutil.ignore_patterns("*.jsonl")))
+    return Engines(settings(sources=copied_library, index=copied_index), embedder, Policy(rules), None)
+
+
+@pytest.fixture
+def reindex_bare(bare: Engines, index_articles: Callable[..., IndexReport]) -> Reindex:
+    """Builds a generation in which one article has changed."""
+
+    def run() -> IndexReport:
+        path = bare._settings.sources / "watering-tomatoes.md"
+        path.write_text(f"{path.read_text(encoding='utf-8')}\nMuch rain fell.\n", encoding="utf-8")
+        return index_articles(bare._settings.index, bare._settings.sources)
+
+    return run
+
+
+class Gate:
+    """Holds whoever opens an index until it is told to go on, and counts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened: list[str] = []
+        self.pass_on = threading.Event()
+        monkeypatch.setattr(module, "open_index", self)
+        monkeypatch.setattr(module, "OPENING_SECONDS", 0.1)
+
+    def __call__(self, folders: Any) -> Any:
+        self.opened.append(folders[0].name)
+        assert self.pass_on.wait(60)
+        return open_index(folders)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def follow(engines: Engines, name: str) -> None:
+    deadline = time.monotonic() + 30
+    while engines.current().generation.name != name:
+        assert time.monotonic() < deadline, "the generation was not gone over to"
+        time.sleep(0.02)
+
+
+def cited(bot: Ragbot, question: str) -> set[str]:
+    return {citation.article for citation in bot.ask(question).citations}
+
+
+def break_vectors(folder: Path) -> None:
+    (folder / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 1000)
+
+
+def break_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
+
+
+def change_model(folder: Path) -> None:
+    values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(values | {"embedder": "0" * 64}), encoding="utf-8")
+
+
+TAKEN_BACK: dict[str, Callable[[Path], None]] = {
+    "retired": lambda path: edit(path, "status: published", "status: retired"),
+    "removed": lambda path: path.unlink(),
+    "changed": lambda path: edit(path, "Slugs crossed", "Large slugs crossed"),
+}
+
+
+def test_what_another_process_builds_answers_the_next_question(there: Settings, opened: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPENING_SECONDS", 20.0)
+    guard = opened.engines.current().guard
+    edit(there.sources / "coffee-grounds.md", "640 plants", "641 plants")
+    command = [sys.executable, "-m", "ragbot", "--sources", str(there.sources), "--index", str(there.index), "index"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert "641 plants" in opened.ask(GROUNDS).text
+    assert opened.engines.current().guard is guard, "the same policy made it"
+    assert opened.engines.alarms == []
+
+
+@pytest.mark.parametrize("how", TAKEN_BACK)
+def test_what_is_taken_back_is_not_drawn_from_while_the_next_is_opened(
+    how: str, there: Settings, opened: Ragbot, reindex: Reindex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the moment CURRENT names it; all other questions are answered from the generation before, and none fails."""
+    assert "coffee-grounds" in cited(opened, GROUNDS)
+    feeding = there.sources / "feeding-tomatoes.md"
+    text = feeding.read_text(encoding="utf-8")
+    if how != "changed":
+        # Its caution points to the article that goes.
+        feeding.write_text("\n".join(line for line in text.splitlines() if "see: coffee-grounds" not in line and line != "cautions:"), encoding="utf-8")
+    TAKEN_BACK[how](there.sources / "coffee-grounds.md")
+    gate, before = Gate(monkeypatch), opened.generation.name
+    coming = reindex().generation
+    answers = []
+    askers = [threading.Thread(target=lambda: answers.append((opened.ask(GROUNDS), opened.ask(PRUNING)))) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(60)
+    assert len(answers) == 4
+    for grounds, pruning in answers:
+        assert "coffee-grounds" not in {citation.article for citation in grounds.citations}
+        assert pruning.status == "answered" and "pruning-tomatoes" in {citation.article for citation in pruning.citations}
+        assert grounds.index == pruning.index == before
+    assert gate.opened == [coming], "opened once, for all that asked"
+    gate.pass_on.set()
+    follow(opened.engines, current_generation(there.index).name)
+    assert ("coffee-grounds" in cited(opened, GROUNDS)) is (how == "changed")
+    assert gate.opened == [coming]
+
+
+def test_a_question_that_began_before_does_not_draw_from_what_has_gone_since(there: Settings, opened: Ragbot, reindex: Reindex) -> None:
+    engine = opened.engines.current()
+    (there.sources / "pruning-tomatoes.md").unlink()
+    follow(opened.engines, reindex().generation)
+    assert "pruning-tomatoes" in engine.generation.documents
+    assert opened._in_time(engine.retriever.retrieve(PRUNING, 8))
+    assert "pruning-tomatoes" not in {passage.source.id for passage in opened._in_time(engine.retriever.retrieve(PRUNING, 8))}
+
+
+@pytest.mark.parametrize("damage", [break_vectors, break_manifest, change_model])
+def test_a_broken_generation_raises_one_alarm_and_is_not_tried_again(
+    damage: Callable[[Path], None], there: Settings, opened: Ragbot, reindex: Reindex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened.generation.name
+    (there.sources / "pruning-tomatoes.md").unlink()
+    broken = reindex().generation
+    damage(there.index / broken)
+    gate = Gate(monkeypatch)
+    gate.pass_on.set()
+    for _ in range(5):
+        assert opened.ask(GROUNDS).index == before
+        assert "coffee-grounds" in cited(opened, GROUNDS)
+        time.sleep(0.1)
+    assert len(opened.engines.alarms) == 1
+    assert broken in opened.engines.alarms[0]
+    assert gate.opened == [broken]
+    # Where it can be told, what was removed stays out, although the generation that lacks it is broken.
+    assert ("pruning-tomatoes" in cited(opened, PRUNING)) is (damage is break_manifest)
+    # Who puts CURRENT back has everything back; what is built next is followed.
+    (there.index / "CURRENT").write_text(f"{before}\n", encoding="ascii")
+    assert "pruning-tomatoes" in cited(opened, PRUNING)
+    edit(there.sources / "coffee-grounds.md", "640 plants", "641 plants")
+    follow(opened.engines, reindex().generation)
+    assert "641 plants" in opened.ask(GROUNDS).text
+    assert len(opened.engines.alarms) == 1
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), RuntimeError("a bug"), IndexBrokenError("broken", "Mend it.")], ids=repr)
+def test_whatever_goes_wrong_while_opening_is_an_alarm(error: Exception, bare: Engines, reindex_bare: Reindex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "open_index", fail)
+    reindex_bare()
+    assert [bare.current().generation.name for _ in range(3)] == ["gen-000001"] * 3
+    assert len(bare.alarms) == 1 and error.args[0] in bare.alarms[0]
+
+
+def test_a_generation_swept_away_while_it_was_opened_is_no_alarm(bare: Engines, reindex_bare: Reindex, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch)
+    reindex_bare()
+    assert bare.current().generation.name == "gen-000001"
+    for _ in range(2):
+        reindex_bare()
+    gate.pass_on.set()
+    follow(bare, "gen-000004")
+    assert bare.alarms == []
+
+
+def test_withdrawn_articles_stay_out_until_they_are_gone_or_readmitted(bare: Engines, reindex_bare: Reindex) -> None:
+    assert not bare.is_withdrawn("pruning-tomatoes")
+    bare.withdraw("pruning-tomatoes")
+    # A build that began before still holds it.
+    reindex_bare()
+    assert bare.current().generation.name == "gen-000002"
+    assert bare.is_withdrawn("pruning-tomatoes") and not bare.is_withdrawn("coffee-grounds")
+    bare.readmit("pruning-tomatoes")
+    assert not bare.is_withdrawn("pruning-tomatoes")
+    bare.withdraw("pruning-tomatoes")
+    article = bare._settings.sources / "pruning-tomatoes.md"
+    text = article.read_text(encoding="utf-8")
+    article.unlink()
+    reindex_bare()
+    assert "pruning-tomatoes" not in bare.current().generation.documents
+    article.write_text(text, encoding="utf-8")
+    reindex_bare()
+    assert "pruning-tomatoes" in bare.current().generation.documents
+    assert not bare.is_withdrawn("pruning-tomatoes"), "it was published anew"
+
+
+def test_an_index_that_is_gone_is_told_once_and_the_engine_in_use_goes_on(bare: Engines) -> None:
+    (bare._settings.index / "CURRENT").unlink()
+    assert [bare.current().generation.name for _ in range(3)] == ["gen-000001"] * 3
+    assert len(bare.alarms) == 1
+
+
+def test_generations_that_were_left_are_closed(bare: Engines, reindex_bare: Reindex) -> None:
+    counts = []
+    for number in range(20):
+        reindex_bare()
+        engine = bare.current()
+        assert engine.generation.name == f"gen-{number + 2:06d}"
+        assert engine.generation.search(engine.generation.chunk_vectors[0], 1)
+        del engine
+        gc.collect()
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert max(counts[10:]) <= max(counts[:5]) + 5, counts
