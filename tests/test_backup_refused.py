@@ -72,7 +72,9 @@ def test_a_flipped_bit_is_refused_wherever_it_is(saved: Path, empty: Settings) -
     assert restore_backup(empty, saved).files
 
 
-@pytest.mark.parametrize("name", ["../evil", "sources/../../evil", "/etc/evil", "sources", "sources/./x.md", "sources//x.md", "evil", "index/../../x", "sources/a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "sources/../../evil", "/etc/evil", "sources", "sources/./x.md", "sources//x.md", "evil", "index/../../x", "sources/a\0b"]
+)
 def test_names_that_lead_elsewhere_are_refused(name: str, empty: Settings, tmp_path: Path) -> None:
     refused(archive_of(tmp_path / "evil.tar.gz", {"sources/x.md": b"words", name: b"evil"}), empty)
 
@@ -94,7 +96,9 @@ def test_a_manifest_that_does_not_fit_is_refused(manifest: dict[str, Any], empty
     refused(archive_of(tmp_path / "other.tar.gz", {"sources/x.md": b"words"}, **manifest), empty)
 
 
-@pytest.mark.parametrize("data", [b"", b"words", gzip.compress(b""), gzip.compress(b"words" * 1000), gzip.compress(bytes(10**6)), b"PK\3\4" + bytes(600)], ids=range(6))
+@pytest.mark.parametrize(
+    "data", [b"", b"words", gzip.compress(b""), gzip.compress(b"words" * 1000), gzip.compress(bytes(10**6)), b"PK\3\4" + bytes(600)], ids=range(6)
+)
 def test_what_is_no_backup_is_refused(data: bytes, empty: Settings, tmp_path: Path) -> None:
     (tmp_path / "foreign.tar.gz").write_bytes(data)
     refused(tmp_path / "foreign.tar.gz", empty, "cannot be read")
@@ -106,7 +110,9 @@ def test_a_file_in_twice_is_refused(empty: Settings, tmp_path: Path) -> None:
     refused(path, empty)
 
 
-def test_memory_is_bounded_and_what_has_no_room_is_refused(saved: Path, copied_library: Path, empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_and_what_has_no_room_is_refused(
+    saved: Path, copied_library: Path, empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A large original goes through in pieces; so does a bomb, and a header that claims more than it may."""
     with (copied_library / "history" / "large.pdf").open("wb") as file:
         file.truncate(60_000_000)
@@ -115,7 +121,9 @@ def test_memory_is_bounded_and_what_has_no_room_is_refused(saved: Path, copied_l
         write_backup(empty.model_copy(update={"sources": copied_library}), tmp_path / "large.tar.gz")
         restore_backup(empty, tmp_path / "large.tar.gz", config=tmp_path / "none.toml")
         shutil.rmtree(empty.sources.parent)
-        long_name = archive_of(tmp_path / "name.tar.gz", {"sources/x.md": b""}, change=lambda entry: setattr(entry, "pax_headers", {"comment": "0" * 50_000_000}))
+        long_name = archive_of(
+            tmp_path / "name.tar.gz", {"sources/x.md": b""}, change=lambda entry: setattr(entry, "pax_headers", {"comment": "0" * 50_000_000})
+        )
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         refused(long_name, empty)

@@ -23,7 +23,7 @@ from ragbot.web.signing_in import SignIn
 
 Told = Callable[..., Any]
 CARD = "title: Slugs\nsummary: On slugs.\npublisher: Example Garden Society\nurl: https://example.org/\nstatus: draft\n"
-SLUGS = f"---\n{CARD}---\nThe Larkfield slug eats only blue lettuce.\n\n## What does the Larkfield slug eat?\n\nThe Larkfield slug eats blue lettuce only, and nothing else.\n"
+SLUGS = f"---\n{CARD}---\nSlugs eat lettuce.\n\n## What does the Larkfield slug eat?\n\nThe Larkfield slug eats blue lettuce only, and nothing else.\n"
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_what_the_desk_cannot_do_exits_2(desk: list[str], arguments: list[str], 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433"])
-def test_an_address_on_this_machine_is_refused_without_a_connection(host: str, desk: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_on_this_machine_is_refused_without_a_connection(host: str, desk: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -214,7 +214,9 @@ def test_an_address_on_this_machine_is_refused_without_a_connection(host: str, d
     assert capsys.readouterr().err.strip()
 
 
-def test_a_backup_and_its_restoration_tell_the_same_digest(desk: list[str], told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backup_and_its_restoration_tell_the_same_digest(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     written = told("backup", "saved.tar.gz", "--with-index")
     new = ["--sources", "new", "--index", "new-index", "--config", "new.toml"]

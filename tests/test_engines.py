@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -101,19 +101,11 @@ def cited(bot: Ragbot, question: str) -> set[str]:
     return {citation.article for citation in bot.ask(question).citations}
 
 
-def break_vectors(folder: Path) -> None:
-    (folder / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 1000)
-
-
-def break_manifest(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{", encoding="utf-8")
-
-
-def change_model(folder: Path) -> None:
-    values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    (folder / "manifest.json").write_text(json.dumps(values | {"embedder": "0" * 64}), encoding="utf-8")
-
-
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "vectors": lambda folder: (folder / "chroma" / "chroma.sqlite3").write_bytes(b"no database" * 1000),
+    "manifest": lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8"),
+    "model": lambda folder: edit(folder / "manifest.json", '"embedder": "', '"embedder": "0'),
+}
 TAKEN_BACK: dict[str, Callable[[Path], None]] = {
     "retired": lambda path: edit(path, "status: published", "status: retired"),
     "removed": lambda path: path.unlink(),
@@ -173,14 +165,14 @@ def test_a_question_that_began_before_does_not_draw_from_what_has_gone_since(the
     assert "pruning-tomatoes" not in {passage.source.id for passage in opened._in_time(engine.retriever.retrieve(PRUNING, 8))}
 
 
-@pytest.mark.parametrize("damage", [break_vectors, break_manifest, change_model])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_broken_generation_raises_one_alarm_and_is_not_tried_again(
-    damage: Callable[[Path], None], there: Settings, opened: Ragbot, reindex: Reindex, monkeypatch: pytest.MonkeyPatch
+    damage: str, there: Settings, opened: Ragbot, reindex: Reindex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = opened.generation.name
     (there.sources / "pruning-tomatoes.md").unlink()
     broken = reindex().generation
-    damage(there.index / broken)
+    DAMAGES[damage](there.index / broken)
     gate = Gate(monkeypatch)
     gate.pass_on.set()
     for _ in range(5):
@@ -191,7 +183,7 @@ def test_a_broken_generation_raises_one_alarm_and_is_not_tried_again(
     assert broken in opened.engines.alarms[0]
     assert gate.opened == [broken]
     # Where it can be told, what was removed stays out, although the generation that lacks it is broken.
-    assert ("pruning-tomatoes" in cited(opened, PRUNING)) is (damage is break_manifest)
+    assert ("pruning-tomatoes" in cited(opened, PRUNING)) is (damage == "manifest")
     # Who puts CURRENT back has everything back; what is built next is followed.
     (there.index / "CURRENT").write_text(f"{before}\n", encoding="ascii")
     assert "pruning-tomatoes" in cited(opened, PRUNING)
@@ -203,10 +195,7 @@ def test_a_broken_generation_raises_one_alarm_and_is_not_tried_again(
 
 @pytest.mark.parametrize("error", [OSError("the disk is gone"), RuntimeError("a bug"), IndexBrokenError("broken", "Mend it.")], ids=repr)
 def test_whatever_goes_wrong_while_opening_is_an_alarm(error: Exception, bare: Engines, reindex_bare: Reindex, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(module, "open_index", fail)
+    monkeypatch.setattr(module, "open_index", Mock(side_effect=error))
     reindex_bare()
     assert [bare.current().generation.name for _ in range(3)] == ["gen-000001"] * 3
     assert len(bare.alarms) == 1 and error.args[0] in bare.alarms[0]

@@ -104,7 +104,18 @@ def test_a_change_of_articles_is_told_once(act: Act, watched: Watched) -> None:
 
 
 def test_what_is_no_article_is_told_to_nobody(watched: Watched) -> None:
-    for name in ("drafts/new.md", "history/acts.jsonl", "history/versions.md", "feedback/feedback.sqlite", ".hidden.md", ".there.md.swp", "README.md", "notes.txt", "x.md~", "retractions.csv"):
+    for name in (
+        "drafts/new.md",
+        "history/acts.jsonl",
+        "history/versions.md",
+        "feedback/feedback.sqlite",
+        ".hidden.md",
+        ".there.md.swp",
+        "README.md",
+        "notes.txt",
+        "x.md~",
+        "retractions.csv",
+    ):
         (watched.folder / name).write_text("words", encoding="utf-8")
     (watched.folder / "drafts" / "new.md").unlink()
     (watched.folder / "notes.txt").unlink()

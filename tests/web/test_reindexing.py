@@ -178,7 +178,9 @@ def test_stop_before_anything_was_asked_for(settings: MakeSettings) -> None:
     Reindexing(settings(), lambda: None).stop()
 
 
-def test_a_broken_article_leaves_the_old_generation_serving(settings: MakeSettings, index: Path, copied_library: Path, embedder: Embedder, tmp_path: Path) -> None:
+def test_a_broken_article_leaves_the_old_generation_serving(
+    settings: MakeSettings, index: Path, copied_library: Path, embedder: Embedder, tmp_path: Path
+) -> None:
     there = settings(sources=copied_library, index=Path(shutil.copytree(index, tmp_path / "served")))
     article, before = copied_library / "coffee-grounds.md", current_generation(there.index)
     sound = article.read_text(encoding="utf-8")
