@@ -331,8 +331,11 @@ def publish(
 ) -> None:
     """Publish a draft: the bot answers from it at once."""
     from ragbot.curating import Desk
+    from ragbot.curating.missing import Feedback
 
-    Desk(_settings()).publish(identity, by or _person())
+    settings = _settings()
+    Desk(settings).publish(identity, by or _person())
+    Feedback(settings).published(identity)
     _index_after("published", identity, as_json)
 
 
