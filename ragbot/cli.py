@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ragbot import __version__
 from ragbot.errors import DatasetError, QuestionError, RagbotError, SourceError
-from ragbot.settings import Settings
+from ragbot.settings import Settings, named_config
 
 app = typer.Typer(
     name="ragbot",
@@ -414,16 +414,16 @@ def backup(
     """Write sources, drafts, history, counts and settings to one file."""
     from ragbot.backup import write_backup
 
-    report = write_backup(_settings(), path, config=_given.get("config"), with_index=with_index)
+    report = write_backup(_settings(), path, config=_given.get("config") or named_config(), with_index=with_index)
     _tell_backup(path, report, "written", as_json)
 
 
 @app.command("restore")
 def restore_everything(path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that ragbot backup wrote.")], as_json: Json = False) -> None:
     """Restore a backup into empty folders; then build the index, unless the backup holds it."""
-    from ragbot.backup import restore_backup
+    from ragbot.restoring import restore_backup
 
-    report = restore_backup(_settings(), path, config=_given.get("config"))
+    report = restore_backup(_settings(), path, config=_given.get("config") or named_config())
     _tell_backup(path, report, "restored", as_json)
 
 

@@ -68,14 +68,13 @@ class Engines:
 
     def __init__(self, settings: Settings, embedder: Embedder, policy: Policy, reranker: Reranker | None) -> None:
         self._settings, self._embedder, self._policy, self._reranker = settings, embedder, policy, reranker
-        self.alarms: list[str] = []
         # Articles that a person has just taken back, and those that the generation to come no longer holds as they are.
         self._withdrawn: frozenset[str] = frozenset()
         self._outdated: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._opening: _Opening | None = None
         current = generations.current_generation(settings.index)
-        self._engine = self._open([current, *(folder for folder in generations.list_generations(settings.index) if folder != current)])
+        self._engine, self.alarms = self._open([current, *(folder for folder in generations.list_generations(settings.index) if folder != current)])
 
     def current(self) -> Engine:
         """The engine of the generation that CURRENT names; the one in use while that is opened, and where it cannot be."""
@@ -126,7 +125,7 @@ class Engines:
 
     def _work(self, opening: _Opening) -> None:
         try:
-            engine = self._open([opening.folder], self._engine)
+            engine, problems = self._open([opening.folder], self._engine)
         except BaseException as error:  # noqa: BLE001 — an edge of its own: nobody else would hear of it, and Chroma's core may panic
             # It is not tried again before the index is switched anew; the engine in use goes on, without what is outdated. One that
             # is gone already was swept away behind two newer ones.
@@ -139,12 +138,12 @@ class Engines:
                 self._withdrawn &= engine.generation.documents.keys()
                 self._outdated = frozenset()
                 self._engine = engine
+                # What was wrong before is mended.
+                self.alarms = problems
 
-    def _open(self, folders: Sequence[Path], before: Engine | None = None) -> Engine:
+    def _open(self, folders: Sequence[Path], before: Engine | None = None) -> tuple[Engine, list[str]]:
         generation, problems = open_index(folders)
-        for problem in problems:
-            self._alarm(problem)
-        return Engine(generation, self._embedder, self._policy, self._reranker, before)
+        return Engine(generation, self._embedder, self._policy, self._reranker, before), problems
 
     def _alarm(self, problem: str) -> None:
         if problem not in self.alarms:

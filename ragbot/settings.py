@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: an unknown key, a value of the wrong kind, or a file that cannot be read.
         """
-        named = config or (Path(os.environ["RAGBOT_CONFIG"]) if os.environ.get("RAGBOT_CONFIG") else None)
+        named = config or named_config()
         path = named or Path(CONFIG_NAME)
         from_file: dict[str, Any] = {}
         if named is not None or path.is_file():
@@ -90,3 +90,8 @@ class Settings(BaseSettings):
             name = ".".join(str(part) for part in problem["loc"])
             hint = f"Known settings: {', '.join(sorted(cls.model_fields))}." if problem["type"] == "extra_forbidden" else ""
             raise SettingsError(f"The setting {name!r} cannot be used: {problem['msg']}.", hint) from error
+
+
+def named_config() -> Path | None:
+    """The settings file that the environment names."""
+    return Path(os.environ["RAGBOT_CONFIG"]) if os.environ.get("RAGBOT_CONFIG") else None

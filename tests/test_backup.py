@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbot.backup import restore_backup, write_backup
+from ragbot.backup import write_backup
 from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk
 from ragbot.curating.missing import Feedback
@@ -23,6 +23,7 @@ from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
 from ragbot.library import build_index
 from ragbot.locking import acquire_lock
+from ragbot.restoring import restore_backup
 from ragbot.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -203,7 +204,7 @@ def test_a_disk_error_leaves_the_earlier_backup(step: str, saved: Path, there: S
 
 def test_a_disk_error_while_restoring_leaves_empty_folders(saved: Path, empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = os.open
-    monkeypatch.setattr("ragbot.backup.os.open", lambda path, *rest: opened("/dev/full" if str(path).endswith("acts.jsonl") else path, *rest[:1]))
+    monkeypatch.setattr("ragbot.restoring.os.open", lambda path, *rest: opened("/dev/full" if str(path).endswith("acts.jsonl") else path, *rest[:1]))
     with pytest.raises(BackupError, match="cannot be restored"):
         restore_backup(empty, saved, config=tmp_path / "none.toml")
     assert held(empty.sources) == {}

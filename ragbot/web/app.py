@@ -50,7 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
     background = BotInTheBackground(settings)
-    reindexing = Reindexing(settings, lambda: bot.embedder if (bot := background.loaded) is not None else None)
+    reindexing = Reindexing(
+        settings,
+        lambda: bot.embedder if (bot := background.loaded) is not None else None,
+        lambda: bot.engines.current() if (bot := background.loaded) is not None else None,
+    )
     # Without a password hash there is no staff page at all.
     staff = Staff(settings, lambda: background.loaded, reindexing).app() if settings.staff else None
 
@@ -61,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.watch:
             watch_sources(settings.sources, reindexing.request, stop)
         yield
+        # A build that is under way dies with the process, which harms nothing; waiting for it would hold up whoever stops the server.
         stop.set()
 
     app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

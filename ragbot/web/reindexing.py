@@ -30,11 +30,17 @@ class Progress:
 
 
 class Reindexing:
-    """One run at a time; requests that come while it runs are one more run after it."""
+    """One run at a time; requests that come while it runs are one more run after it.
 
-    def __init__(self, settings: Settings, embedder: Callable[[], Embedder | None]) -> None:
+    Args:
+        embedder: gives the loaded embedding model of the bot, if there is one.
+        switched: called after each run, so that the bot goes over to the new generation before somebody asks.
+    """
+
+    def __init__(self, settings: Settings, embedder: Callable[[], Embedder | None], switched: Callable[[], object] = lambda: None) -> None:
         self._settings = settings
         self._embedder = embedder
+        self._switched = switched
         self._wanted = threading.Condition()
         self._waiting = False
         self._stopping = False
@@ -87,6 +93,7 @@ class Reindexing:
             _log.exception("the index was not brought up to date")
             self._finish("failed", problem="Something went wrong that should not have; see the log.", generation=self.progress.generation)
         else:
+            self._switched()
             self._finish("idle", generation=report.generation)
 
     def _finish(self, state: Literal["idle", "failed"], *, generation: str, problem: str = "") -> None:

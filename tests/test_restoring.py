@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from ragbot.backup import MANIFEST, restore_backup, write_backup
+from ragbot.backup import MANIFEST, write_backup
 from ragbot.curating import Desk
 from ragbot.errors import BackupError
+from ragbot.restoring import restore_backup
 from ragbot.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -127,7 +128,7 @@ def test_memory_is_bounded_and_what_has_no_room_is_refused(
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         refused(long_name, empty)
-        monkeypatch.setattr("ragbot.backup.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 50_000_000))  # type: ignore[attr-defined]
+        monkeypatch.setattr("ragbot.restoring.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 50_000_000))  # type: ignore[attr-defined]
         refused(tmp_path / "large.tar.gz", empty, "no room")
         assert tracemalloc.get_traced_memory()[1] - before < 12_000_000
     finally:
