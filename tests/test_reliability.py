@@ -28,7 +28,7 @@ from ragbot.settings import Settings
 from ragbot.web.reindexing import Reindexing
 
 pytestmark = pytest.mark.slow
-SOAK_SECONDS = 40
+SOAK_SECONDS = 300
 QUESTION = "How long must visitors of the Larkfield garden stay silent?"
 
 

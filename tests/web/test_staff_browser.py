@@ -129,10 +129,13 @@ def test_an_article_from_upload_to_retirement(site_with_staff: str, tab: Page, m
     page.locator("#conversation a.rb-cite").last.click()
     page.locator("#rb-panel #quote").wait_for()
     assert "17 minutes" in page.locator("#rb-panel mark").all_inner_texts()[0]
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Like", exact=True).last.click()
+    page.wait_for_timeout(1000)
 
     page.goto(f"{site}/staff")
     row = page.locator("tr", has_text="House rules of the Larkfield")
-    assert "1" in row.inner_text()
+    assert "1 yes, 0 no" in row.inner_text()
     row.get_by_role("link").click()
     page.get_by_role("button", name="Retire").click()
     page.wait_for_load_state()
