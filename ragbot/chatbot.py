@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
@@ -263,17 +264,26 @@ class Ragbot:
             yield checking.result(), EXTRACTIVE, exchange
 
     def _objection(self, statement: DraftStatement, engine: Engine, status: Status) -> str | None:
-        """The output rule that a statement or one of its quotes breaks, or None; one of an article that was taken back counts as such."""
+        """The output rule that a statement, one of its quotes, or what stands beside it breaks, or None; an article that was taken back
+        counts as such."""
         if objection := self.output_rail.objection(statement.text, status):
             return objection
+        if statement.caution is not None and self._speaks_out_of_turn(statement.caution.why):
+            return "caution"
         for evidence in (*statement.evidence, *([statement.contrast] if statement.contrast else ())):
             source = evidence.passage.source
             if self.engines.is_withdrawn(source.id):
                 return "withdrawn"
+            if self._speaks_out_of_turn(source.title) or self._speaks_out_of_turn(evidence.passage.chunk.heading):
+                return "title"
             known = [source.url, *(reference.link for reference in source.references if reference.link)]
             if foreign_link(evidence.span.of(engine.generation.documents[source.id].text), known):
                 return "link"
         return None
+
+    def _speaks_out_of_turn(self, words: str) -> bool:
+        """Whether a title, a heading or a caution holds an address or words to the bot, which nothing that is shown may hold."""
+        return self.output_rail.objection(words, "answered") is not None or foreign_link(words, ()) is not None
 
     def _compose(
         self, exchange: Exchange, engine: Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False
@@ -328,13 +338,13 @@ class Ragbot:
     def _questions_to_bring(self, exchange: Exchange, engine: Engine) -> list[str]:
         vector = self.embedder.encode_questions([exchange.question])[0]
         ranked = sorted(engine.questions_to_bring, key=lambda one: -float(one[1] @ vector))
-        return [text for text, _, article in ranked if not self.engines.is_withdrawn(article)][:MOST_FOLLOW_UPS]
+        fit = (text for text, _, article in ranked if not self.engines.is_withdrawn(article) and not self._speaks_out_of_turn(text))
+        return list(islice(fit, MOST_FOLLOW_UPS))
 
-    @staticmethod
-    def _nearest(exchange: Exchange) -> tuple[NearestArticle, ...]:
+    def _nearest(self, exchange: Exchange) -> tuple[NearestArticle, ...]:
         if exchange.gate is None or exchange.gate.probability < NEAREST_FLOOR:
             return ()
-        found = {passage.source.id: passage.source.title for passage in exchange.passages}
+        found = {passage.source.id: passage.source.title for passage in exchange.passages if not self._speaks_out_of_turn(passage.source.title)}
         return tuple(NearestArticle(article, title) for article, title in list(found.items())[:MOST_NEAREST])
 
     def _follow_ups(self, exchange: Exchange, engine: Engine, checked: Checked) -> tuple[str, ...]:
@@ -344,7 +354,8 @@ class Ragbot:
         near = [passage.chunk.heading for passage in exchange.passages]
         same = [chunk.heading for identity in engine.generation.documents if identity in cited for chunk in engine.generation.articles[identity].chunks]
         asked = exchange.question.casefold().strip(" ?")
-        headings = (heading for heading in dict.fromkeys([*near, *same]) if heading.endswith("?") and heading not in used)
+        candidates = (heading for heading in dict.fromkeys([*near, *same]) if heading.endswith("?") and heading not in used)
+        headings = (heading for heading in candidates if not self._speaks_out_of_turn(heading))
         return tuple(heading for heading in headings if heading.casefold().strip(" ?") != asked)[:MOST_FOLLOW_UPS]
 
 

@@ -16,6 +16,7 @@ from ragbot.guardrails import Guard, Policy
 from ragbot.guardrails.classifier import Classifier
 from ragbot.manifest import read_manifest
 from ragbot.models import Embedder
+from ragbot.reading import retired_ids
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
@@ -69,7 +70,8 @@ class Engines:
     def __init__(self, settings: Settings, embedder: Embedder, policy: Policy, reranker: Reranker | None) -> None:
         self._settings, self._embedder, self._policy, self._reranker = settings, embedder, policy, reranker
         # Articles that a person has just taken back, and those that the generation to come no longer holds as they are.
-        self._withdrawn: frozenset[str] = frozenset()
+        # A server may have been stopped after an article was retired and before the index had followed.
+        self._withdrawn: frozenset[str] = retired_ids(settings.sources)
         self._outdated: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._opening: _Opening | None = None

@@ -26,6 +26,7 @@ from ragbot.library import build_index
 from ragbot.manifest import Manifest
 from ragbot.models import Embedder
 from ragbot.reading import read_sources
+from ragbot.records import Answer, Citation, Label, Ruling, Statement, Status
 from ragbot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -279,3 +280,17 @@ def _pdf(pages: Sequence[Sequence[tuple[str, float, float, float]] | bytes], *, 
 def make_pdf() -> Callable[..., bytes]:
     """Writes PDFs by hand: ``make_pdf([[("Words", 72, 700, 11)], b"raw operators"], info="/Title (T)")``."""
     return _pdf
+
+
+@pytest.fixture(scope="session")
+def answer_to() -> Callable[..., Answer]:
+    """Makes an answer without a bot: ``answer_to("A question?", "article")`` cites that article; without one, it abstains."""
+
+    def make(question: str, article: str = "", *, status: Status = "abstained", label: Label = "informational") -> Answer:
+        ruling = Ruling("classifier", label, 0.9, "")
+        if not article:
+            return Answer(question, status, ruling)
+        citation = Citation(1, article, "A title", "https://example.org", "", "Words.", 0, 6)
+        return Answer(question, "answered", ruling, (Statement("Words.", (1,), 1.0),), (citation,))
+
+    return make

@@ -23,6 +23,7 @@ from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
 from ragbot.library import build_index
 from ragbot.locking import acquire_lock
+from ragbot.records import Answer
 from ragbot.restoring import restore_backup
 from ragbot.settings import Settings
 
@@ -43,7 +44,7 @@ def there(settings: MakeSettings, copied_library: Path, bot: Ragbot) -> Settings
     desk.restore("coffee-grounds", "Ada")
     for question in QUESTIONS:
         feedback.count(bot.ask(question))
-    feedback.mark(QUESTIONS[0], ["coffee-grounds"], helpful=False)
+    feedback.mark(bot.ask(QUESTIONS[0]), helpful=False)
     (there.sources / "retractions.csv").write_text("doi\n", encoding="utf-8")
     (there.sources / "notes\\on-journal").write_bytes(b"\x00\xff")
     (there.sources.parent / "ragbot.toml").write_bytes(TOML)
@@ -124,13 +125,15 @@ def test_the_index_built_from_a_backup_is_the_one_before(there: Settings, empty:
     assert [one.citations for one in map(third.ask, QUESTIONS)] == [one.citations for one in said]
 
 
-def test_a_backup_made_while_counts_are_written_and_people_act_is_whole(there: Settings, empty: Settings, tmp_path: Path) -> None:
+def test_a_backup_made_while_counts_are_written_and_people_act_is_whole(
+    there: Settings, empty: Settings, tmp_path: Path, answer_to: Callable[..., Answer]
+) -> None:
     feedback, desk, done, failed = Feedback(there), Desk(there), threading.Event(), []
 
     def write() -> None:
         try:
             while not done.is_set():
-                feedback.mark("Why do slugs come at night?", ["coffee-grounds"], helpful=False)
+                feedback.mark(answer_to("Why do slugs come at night?", "coffee-grounds"), helpful=False)
                 desk.save("pruning-tomatoes", f"{desk.article_text('pruning-tomatoes')}\nSteady rain {len(failed)}.\n", "Ada")
                 desk.discard("pruning-tomatoes", "Ada")
         except Exception as error:

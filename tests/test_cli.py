@@ -18,6 +18,7 @@ from ragbot import cli
 from ragbot.chatbot import Ragbot
 from ragbot.cli import hoist_global_options, run
 from ragbot.curating.missing import Feedback
+from ragbot.records import Answer
 from ragbot.settings import Settings
 from ragbot.web.signing_in import SignIn
 
@@ -239,10 +240,10 @@ def test_a_password_gives_the_line_that_lets_somebody_sign_in(monkeypatch: pytes
     assert "12 characters" in capsys.readouterr().err
 
 
-def test_kept_questions_are_forgotten_and_counts_stay(desk: list[str], told: Told, copied_library: Path) -> None:
+def test_kept_questions_are_forgotten_and_counts_stay(desk: list[str], told: Told, copied_library: Path, answer_to: Callable[..., Answer]) -> None:
     feedback = Feedback(Settings(sources=copied_library, keep_questions=True))
-    for _ in range(3):
-        feedback.mark("Why do slugs come at night?", ["coffee-grounds"], helpful=False)
+    for number in range(3):
+        feedback.mark(answer_to(f"Why do slugs come {number} nights?", "coffee-grounds"), helpful=False)
     assert told("staff", "forget") == {"deleted": 3}
     assert b"slugs come" not in (copied_library / "feedback" / "feedback.sqlite").read_bytes()
     assert feedback.questions() == [] and feedback.usage()["coffee-grounds"].unhelpful == 3

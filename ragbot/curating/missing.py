@@ -23,9 +23,12 @@ from ragbot.records import Answer
 from ragbot.settings import Settings
 
 FOLDER = "feedback"
+ASKED = "asked.answers.jsonl"
 NOWHERE = "(nothing near)"
 # Questions whose vectors are nearer than this on average (cosine distance) ask about the same thing.
 SAME_QUESTION = 0.45
+# More than staff would ever read; and grouping them takes memory by their square.
+MOST_KEPT = 500
 Why = Literal["abstained", "unhelpful"]
 _NEVER_KEPT = ("crisis", "medical_emergency", "illicit", "injection")
 _REDACTIONS = tuple(
@@ -88,21 +91,21 @@ class Feedback:
             if answer.status == "abstained" and answer.guardrail.label not in _NEVER_KEPT:
                 self._keep(database, answer.question, "abstained", _nearest(answer))
 
-    def mark(self, question: str, cited: Sequence[str], helpful: bool, *, keep: bool = True) -> None:
-        """Counts a thumb up or down for the articles that an answer cited.
-
-        Args:
-            keep: whether the question of a thumb down may be kept at all, opted in or not; not where somebody was in danger.
-        """
+    def mark(self, answer: Answer, helpful: bool) -> None:
+        """Counts a thumb up or down for the articles that an answer cited."""
+        cited = list(dict.fromkeys(citation.article for citation in answer.citations))
         with self._writing() as database:
             self._add(database, [("helpful" if helpful else "unhelpful", article) for article in cited or (NOWHERE,)])
-            if keep and not helpful and question.strip():
-                self._keep(database, question, "unhelpful", cited[0] if cited else NOWHERE)
+            if not helpful and answer.status != "emergency" and answer.guardrail.label not in _NEVER_KEPT:
+                self._keep(database, answer.question, "unhelpful", _nearest(answer))
 
     def _keep(self, database: sqlite3.Connection, question: str, why: Why, nearest: str) -> None:
         if self.keeps_questions:
-            values = (_today(), redact(question), why, nearest)
-            database.execute("INSERT INTO questions (day, question, why, nearest) VALUES (?, ?, ?, ?)", values)
+            words = redact(question)
+            same = database.execute("SELECT 1 FROM questions WHERE question = ? AND why = ? AND done = 0", (words, why)).fetchone()
+            (kept,) = database.execute("SELECT COUNT(*) FROM questions WHERE done = 0").fetchone()
+            if not same and kept < MOST_KEPT:
+                database.execute("INSERT INTO questions (day, question, why, nearest) VALUES (?, ?, ?, ?)", (_today(), words, why, nearest))
 
     # What the staff page shows.
 
@@ -138,6 +141,10 @@ class Feedback:
             groups.setdefault(int(group), []).append(one)
         return sorted(groups.values(), key=len, reverse=True)
 
+    def questions_for(self, draft: str) -> list[str]:
+        """The kept questions that a draft is to answer."""
+        return [str(question) for (question,) in self._read("SELECT question FROM questions WHERE draft = ? AND done = 0 ORDER BY id", (draft,))]
+
     def begin_article(self, ids: Sequence[int], draft: str) -> None:
         """Remembers which draft is to answer these questions."""
         with self._writing() as database:
@@ -148,7 +155,7 @@ class Feedback:
         waiting = list(self._read("SELECT id, question FROM questions WHERE draft = ? AND done = 0", (article,)))
         if not waiting:
             return 0
-        path = self.folder / "asked.answers.jsonl"
+        path = self.folder / ASKED
         with path.open("a", encoding="utf-8") as file:
             for identity, question in waiting:
                 item = {"id": f"asked-{identity}", "question": question, "status": ["answered"], "must_cite": [article]}
@@ -165,7 +172,10 @@ class Feedback:
             database.execute("DELETE FROM questions WHERE day < ?", ((date.today() - timedelta(days=self.days)).isoformat(),))
 
     def delete_questions(self, ids: Sequence[int] | None = None) -> int:
-        """Deletes kept questions, all where none are named; how many. The bytes are overwritten on the disk."""
+        """Deletes kept questions, all where none are named, and then also those that became items of the evaluators' set; how many. The
+        bytes in the database are overwritten on the disk."""
+        if ids is None:
+            (self.folder / ASKED).unlink(missing_ok=True)
         if not (self.folder / "feedback.sqlite").exists():
             return 0
         with self._writing() as database:

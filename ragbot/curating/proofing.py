@@ -104,7 +104,14 @@ def _hyphenation() -> Any:
 
 def _planted(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterable[Finding]:
     """Sentences that no answer may hold, such as words that speak to the bot, and addresses that the card does not name."""
-    known = [document.source.url, *(reference.link for reference in document.source.references if reference.link)]
+    source = document.source
+    known = [source.url, *(reference.link for reference in source.references if reference.link)]
+    card = (source.title, source.summary, source.publisher, *source.authors, *source.topics, *(reference.title for reference in source.references))
+    beside = dict.fromkeys((*card, *(caution.why for caution in source.cautions), *(chunk.heading for chunk in chunks)))
+    for words in beside:
+        if rail.objection(words, "answered") or foreign_link(words, ()):
+            message = "A title, a heading or a field holds an address or words that no answer may hold; nothing below it is quoted. Put it in other words."
+            yield Finding("instruction", message, words)
     for sentence in _sentences(chunks):
         if objection := rail.objection(sentence.text, "answered"):
             message = (
@@ -157,7 +164,7 @@ def _contradictions(document: Document, chunks: Sequence[Chunk], generation: Gen
             if not differing:
                 # A nearer sentence says the same, so one farther off speaks of something else.
                 break
-            message = f"Compare the figures ({', '.join(differing)}) with {chunk.title!r}, which says: “{other.text}”"
+            message = f"Compare the figures ({', '.join(differing)}) with {chunk.title!r}, which may speak of another situation: “{other.text}”"
             found.append((float(likeness[row, place]), Finding("contradiction", message, sentence.text, sentence.span)))
             break
     found.sort(key=lambda pair: -pair[0])

@@ -4,14 +4,17 @@ READERS (articles) or in FOREIGN_READERS (what staff bring, see ``isolating``), 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from ragbot.errors import RagbotError, SourceError
+from ragbot.reading.front_matter import read_values, split_file
 from ragbot.reading.markdown import read_markdown
 from ragbot.records import Document
 
+_MAYBE_RETIRED = re.compile(r"retired", re.IGNORECASE)
 READERS: dict[str, Callable[[Path], Document]] = {".md": read_markdown}
 
 
@@ -73,6 +76,24 @@ def read_sources(folder: Path, known: Mapping[str, Document] = MappingProxyType(
             if caution.see not in published
         ]
     return documents, problems
+
+
+def retired_ids(folder: Path) -> frozenset[str]:
+    """The ids of the articles whose files say that they are retired; none where there is no such folder.
+
+    Only a card that holds the word is read, because a bot asks when it starts.
+    """
+    if not folder.is_dir():
+        return frozenset()
+    found = set()
+    for path in list_source_files(folder):
+        try:
+            card, _ = split_file(path.read_text(encoding="utf-8-sig", errors="replace"))
+        except OSError:
+            continue
+        if _MAYBE_RETIRED.search(card) and read_values(card).get("status") == "retired":
+            found.add(path.stem)
+    return frozenset(found)
 
 
 def _digest(path: Path) -> str | None:

@@ -49,7 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
-    background = BotInTheBackground(settings)
+    # What staff, or somebody in the folder, did while no server was there is followed at the start.
+    background = BotInTheBackground(settings, lambda: reindexing.request() if settings.staff or settings.watch else None)
     reindexing = Reindexing(
         settings,
         lambda: bot.embedder if (bot := background.loaded) is not None else None,
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         except RagbotError:
             return HTMLResponse("<p>Articles cannot be shown just now. Please try again in a moment.</p>", status_code=503)
         document = bot.generation.documents.get(identity)
-        if document is None:
+        if document is None or bot.engines.is_withdrawn(identity):
             return HTMLResponse("<p>There is no such article.</p>", status_code=404)
         quoted = Span(start, end) if 0 <= start < end <= len(document.text) else None
         if fragment:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -24,15 +23,15 @@ _log = logging.getLogger("ragbot")
 MOST_TURNS = 12
 # Of a message that is far too long, this much is still looked at for danger.
 LOOKED_AT = 20_000
-_CITED = re.compile(r'href="/articles/([A-Za-z0-9._-]+)\?')
 Messages = list[dict[str, Any]]
 
 
 class BotInTheBackground:
-    """The bot, loading while the page is already served. ``get`` waits for it."""
+    """The bot, loading while the page is already served. ``get`` waits for it; ``loaded`` is called once it is there, or cannot be."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loaded: Callable[[], object] = lambda: None) -> None:
         self._settings = settings
+        self._when_loaded = loaded
         self._ready = threading.Event()
         self._bot: Ragbot | None = None
         self._error: RagbotError | None = None
@@ -50,6 +49,7 @@ class BotInTheBackground:
             self._error = error
         finally:
             self._ready.set()
+        self._when_loaded()
 
     @property
     def state(self) -> str:
@@ -98,28 +98,37 @@ class Chat:
             "addresses taken out, so that staff can add articles. Please write no names. What is said in a crisis is never kept."
         )
 
-    def respond(self, question: str, messages: Messages, turns: list[Turn], visitor: str) -> Iterator[tuple[Messages, list[Turn], tuple[str, ...]]]:
-        """The conversation as it grows, the turns to remember, and what could be asked next."""
+    def respond(
+        self, question: str, messages: Messages, turns: list[Turn], visitor: str, told: Sequence[Answer | None] = ()
+    ) -> Iterator[tuple[Messages, list[Turn], tuple[str, ...], list[Answer | None]]]:
+        """The conversation as it grows, the turns to remember, what could be asked next, and the answers given, of which ``mark`` knows."""
         shown = [*messages, {"role": "user", "content": question[: self._settings.question_limit]}]
         if problem := self._turned_away(question, visitor):
             # Somebody in danger is shown help even where the question itself is not taken; the rules need no model.
             help_first = broken_answer(question[:LOOKED_AT], self._settings)
-            yield [*shown, self._bubble(help_first) if help_first.status == "emergency" else self._fixed(problem)], turns, ()
+            yield [*shown, self._bubble(help_first) if help_first.status == "emergency" else self._fixed(problem)], turns, (), [*told, None]
             return
         answer: Answer | None = None
         for answer in self._answers(question, turns):
-            yield [*shown, self._bubble(answer)], turns, ()
+            yield [*shown, self._bubble(answer)], turns, (), list(told)
         assert answer is not None
         self._tell(lambda feedback: feedback.count(answer))
         remembered = [*turns, Turn(question, answer.text)][-MOST_TURNS:]
-        yield [*shown, self._bubble(answer)], remembered, answer.follow_ups
+        yield [*shown, self._bubble(answer)], remembered, answer.follow_ups, [*told, answer]
 
-    def mark(self, question: str, messages: Messages, place: int, helpful: bool) -> None:
-        """Counts a thumb for the answer at a place of the conversation, with the articles that it cites."""
-        html = _text_of(messages[place]) if 0 <= place < len(messages) else ""
-        cited = tuple(dict.fromkeys(_CITED.findall(html)))
-        emergency = 'class="rb-crisis"' in html
-        self._tell(lambda feedback: feedback.mark(question, cited, helpful, keep=not emergency))
+    def mark(self, told: Sequence[Answer | None], from_last: int, helpful: bool) -> list[Answer | None]:
+        """Counts a thumb for an answer that was given, once; the answers that can still be marked.
+
+        Args:
+            told: the answers as ``respond`` gave them, kept by this server: what a browser says of them counts for nothing.
+            from_last: which of them, 0 for the last.
+        """
+        left, place = list(told), len(told) - 1 - from_last
+        answer = left[place] if 0 <= place < len(left) else None
+        if answer is not None:
+            left[place] = None
+            self._tell(lambda feedback: feedback.mark(answer, helpful))
+        return left
 
     def _tell(self, what: Callable[[Feedback], None]) -> None:
         """Counts are a help to staff; where they cannot be written, the conversation goes on."""
@@ -162,19 +171,12 @@ class Chat:
         return {"role": "assistant", "content": f'<div class="rb-answer"><div class="rb-notice" role="note"><p>{words}</p>{lines}</div></div>'}
 
 
-def _text_of(message: dict[str, Any]) -> str:
-    """The words of a message, as Gradio hands it back."""
-    content = message["content"]
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
-    return str(content)
-
-
 def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) -> gr.Blocks:
     """The Gradio blocks of the chat."""
     blocks: gr.Blocks = gr.Blocks(title="ragbot", analytics_enabled=False, delete_cache=(600, 3600))
     with blocks:
         turns = gr.State([], time_to_live=3600)
+        told = gr.State([], time_to_live=3600)
         conversation = gr.Chatbot(
             elem_id="conversation",
             label="Conversation",
@@ -206,25 +208,25 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
             send = gr.Button("Ask", variant="primary", scale=1, min_width=96, elem_id="ask")
         gr.HTML(f'<p class="rb-privacy">{chat.privacy_notice}</p>')
 
-        def thumb(messages: Messages, event: gr.LikeData) -> None:
+        def thumb(messages: Messages, answers: list[Answer | None], event: gr.LikeData) -> list[Answer | None]:
             place = event.index if isinstance(event.index, int) else event.index[0]
-            before = [message for message in messages[:place] if message["role"] == "user"]
-            chat.mark(_text_of(before[-1]) if before else "", messages, place, event.liked is True or event.liked == "Like")
+            return chat.mark(answers or [], (len(messages or []) - 1 - place) // 2, event.liked is True or event.liked == "Like")
 
-        conversation.like(thumb, [conversation], None, api_visibility="private", show_progress="hidden")
+        conversation.like(thumb, [conversation, told], [told], api_visibility="private", show_progress="hidden")
+        conversation.clear(lambda: ([], []), None, [turns, told], api_visibility="private", show_progress="hidden")
 
-        def respond(asked: str, messages: Messages, remembered: list[Turn], request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        def respond(asked: str, messages: Messages, remembered: list[Turn], answers: list[Answer | None], request: gr.Request) -> Iterator[tuple[Any, ...]]:
             visitor = request.client.host if request and request.client else "unknown"
             # The box is emptied once: what is typed while an answer is still growing has to stay.
             box: Any = ""
-            for shown, turns_now, next_questions in chat.respond(asked, messages or [], remembered or [], visitor):
+            for shown, turns_now, next_questions, told_now in chat.respond(asked, messages or [], remembered or [], visitor, answers or []):
                 offered = next_questions or suggestions
                 updates = [gr.update(value=offered[place], visible=True) if place < len(offered) else gr.update(visible=False) for place in range(len(buttons))]
-                yield (box, shown, turns_now, *updates)
+                yield (box, shown, turns_now, told_now, *updates)
                 box = gr.skip()
 
-        wiring: dict[str, Any] = {"outputs": [question, conversation, turns, *buttons], "api_visibility": "private", "show_progress": "hidden"}
-        gr.on([question.submit, send.click], respond, [question, conversation, turns], **wiring)
+        wiring: dict[str, Any] = {"outputs": [question, conversation, turns, told, *buttons], "api_visibility": "private", "show_progress": "hidden"}
+        gr.on([question.submit, send.click], respond, [question, conversation, turns, told], **wiring)
         for button in buttons:
-            button.click(respond, [button, conversation, turns], **wiring)
+            button.click(respond, [button, conversation, turns, told], **wiring)
     return blocks

@@ -24,7 +24,7 @@ OVERDUE = "Review overdue"
 
 
 def answer_html(answer: Answer, region: Region, directory: Line) -> str:
-    """An answer as one HTML block without blank lines, so that a Markdown renderer leaves it alone."""
+    """An answer as one HTML block in one line: an empty line in a title would end the block, and let a Markdown renderer make links."""
     parts = [f'<div class="rb-answer rb-{answer.status}">']
     if answer.status == "emergency":
         parts.append(crisis_block(answer, region, directory))
@@ -40,7 +40,7 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
     if answer.citations:
         parts.append(_citation_list(answer))
     parts.append("</div>")
-    return "".join(parts)
+    return _flat("".join(parts))
 
 
 def statement_html(statement: Statement, answer: Answer) -> str:

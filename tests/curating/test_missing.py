@@ -39,7 +39,7 @@ def test_by_default_no_word_of_a_question_reaches_the_disk(settings: MakeSetting
     feedback = Feedback(settings(sources=copied_library))
     feedback.count(answer(CANARY, nearest="slugs"))
     feedback.count(answer("Other words", "answered"))
-    feedback.mark(CANARY, ("slugs",), helpful=False)
+    feedback.mark(answer(CANARY, "answered"), helpful=False)
     found = everything_on_disk(feedback.folder)
     assert b"Marigold" not in found
     assert b"Other words" not in found
@@ -66,7 +66,7 @@ def test_with_opt_in_the_words_are_kept_redacted(settings: MakeSettings, copied_
 def test_what_was_said_in_danger_is_never_kept(settings: MakeSettings, copied_library: Path, label: Label) -> None:
     feedback = Feedback(settings(sources=copied_library, keep_questions=True))
     feedback.count(answer("CANARY of a crisis", "emergency" if "e" in label[:2] or label == "crisis" else "declined", label))
-    feedback.mark("CANARY of a crisis", (), helpful=False, keep=False)
+    feedback.mark(answer("CANARY of a crisis", "emergency" if label in ("crisis", "medical_emergency") else "declined", label), helpful=False)
     assert b"CANARY" not in everything_on_disk(feedback.folder)
 
 
@@ -123,3 +123,24 @@ def test_redaction_takes_names_and_numbers_and_leaves_the_matter(question: str, 
     redacted = redact(question)
     assert gone not in redacted
     assert stays in redacted
+
+
+def test_nobody_can_fill_the_disk(settings: MakeSettings, copied_library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(missing, "MOST_KEPT", 5)
+    feedback = Feedback(settings(sources=copied_library, keep_questions=True))
+    for number in range(20):
+        feedback.count(answer(f"Do slugs eat {number} hostas?"))
+        feedback.count(answer("Do slugs sleep?"))
+    assert len(feedback.questions()) == 5
+    assert [one.question for one in feedback.questions()].count("Do slugs sleep?") == 1
+
+
+def test_forgetting_reaches_the_items_of_evaluations_too(settings: MakeSettings, copied_library: Path) -> None:
+    feedback = Feedback(settings(sources=copied_library, keep_questions=True))
+    feedback.count(answer("Do slugs eat CANARY?"))
+    feedback.begin_article([feedback.questions()[0].id], "slugs")
+    assert feedback.questions_for("slugs") == ["Do slugs eat CANARY?"]
+    feedback.published("slugs")
+    assert b"CANARY" in everything_on_disk(feedback.folder)
+    feedback.delete_questions()
+    assert b"CANARY" not in everything_on_disk(feedback.folder)

@@ -39,12 +39,12 @@ def a_chat(copied_library: Path) -> Callable[..., Chat]:
 
 
 def last(chat: Chat, question: str, visitor: str = "v") -> str:
-    *_, (messages, _, _) = chat.respond(question, [], [], visitor)
+    *_, (messages, *_) = chat.respond(question, [], [], visitor)
     return str(messages[-1]["content"])
 
 
 def test_the_conversation_is_remembered(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
-    *_, (messages, turns, _) = a_chat(bot).respond("How often do tomatoes need water?", [], [], "v")
+    *_, (messages, turns, *_) = a_chat(bot).respond("How often do tomatoes need water?", [], [], "v")
     assert [message["role"] for message in messages] == ["user", "assistant"]
     assert turns[-1].question == "How often do tomatoes need water?"
 
@@ -116,14 +116,16 @@ def test_what_is_kept_of_a_question(a_chat: Callable[..., Chat], starter: Ragbot
     assert b"want to die" not in files_of(folder)
 
 
-def test_a_thumb_counts_for_the_articles_that_were_cited(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
+def test_a_thumb_counts_once_for_the_articles_that_were_cited(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
     chat = a_chat(bot)
-    *_, (messages, _, _) = chat.respond("How often do tomatoes need water?", [], [], "v")
-    chat.mark("How often do tomatoes need water?", messages, 1, True)
-    chat.mark("How often do tomatoes need water?", messages, 1, False)
-    chat.mark("", messages, 99, False)
+    *_, (_, _, _, told) = chat.respond("How often do tomatoes need water?", [], [], "v")
+    *_, (_, _, _, told) = chat.respond("", [], [], "v", told)
+    assert [answer is not None for answer in told] == [True, False]
+    left = chat.mark(told, 1, True)
+    for from_last in (0, 1, 2, -1, 99):
+        left = chat.mark(left, from_last, False)
     usage = Feedback(Settings.load(sources=copied_library)).usage()["watering-tomatoes"]
-    assert (usage.cited, usage.helpful, usage.unhelpful) == (1, 1, 1)
+    assert (usage.cited, usage.helpful, usage.unhelpful) == (1, 1, 0)
     assert isinstance(usage, Usage)
 
 
