@@ -445,7 +445,9 @@ def password(name: Annotated[str, typer.Argument(help="Who is to sign in, as the
     if as_json:
         _print_json({"name": name, "hash": made})
     else:
-        stdout.print(f"[ragbot.staff]\n{json.dumps(name, ensure_ascii=False)} = '{made}'", markup=False, highlight=False, soft_wrap=True)
+        # The heading may stand in the file only once, however many people there are.
+        stderr.print("Put this line into ragbot.toml, below the one heading [ragbot.staff]:", markup=False, highlight=False)
+        stdout.print(f"{json.dumps(name, ensure_ascii=False)} = '{made}'", markup=False, highlight=False, soft_wrap=True)
 
 
 @staff_app.command("forget")

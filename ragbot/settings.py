@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ragbot.errors import SettingsError
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     question_limit: int = Field(2000, ge=100, le=20000, description="characters of a question")
     host: str = Field("127.0.0.1", description="address that the chat page listens on")
     port: int = Field(7860, ge=1, le=65535)
+    trusted_proxies: str = Field("", description="addresses or networks, apart by commas, of proxies whose X-Forwarded-For is believed")
     staff: dict[str, str] = Field({}, description="who may use the staff page: name → argon2 hash of a password (ragbot staff password)")
     keep_questions: bool = Field(False, description="keep the redacted text of questions that found no answer, for the staff page")
     keep_questions_days: int = Field(30, ge=1, le=30, description="days after which kept questions are deleted")
@@ -44,6 +46,14 @@ class Settings(BaseSettings):
     watch: bool = Field(False, description="follow the folder of sources while serving")
     questions_per_minute: int = Field(10, ge=1, description="per visitor")
     questions_per_day: int = Field(100, ge=1, description="per visitor")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        # uvicorn takes anything, so that a typo would count all visitors as one, and "*" would let everybody pass for anybody.
+        for address in filter(None, value.replace(" ", "").split(",")):
+            ipaddress.ip_network(address)
+        return value.replace(" ", "")
 
     @classmethod
     def settings_customise_sources(

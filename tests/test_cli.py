@@ -232,7 +232,12 @@ def test_a_backup_and_its_restoration_tell_the_same_digest(
 def test_a_password_gives_the_line_that_lets_somebody_sign_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(cli.typer, "prompt", lambda *_, **__: "four unrelated words")
     assert run(["staff", "password", 'Ada "A." Müller']) == 0
-    staff = Settings(**tomllib.loads(capsys.readouterr().out)["ragbot"]).staff
+    first = capsys.readouterr()
+    assert "[ragbot.staff]" in first.err
+    assert run(["staff", "password", "bo"]) == 0
+    # Two people's lines, as printed, are one table.
+    staff = Settings(**tomllib.loads(f"[ragbot.staff]\n{first.out}{capsys.readouterr().out}")["ragbot"]).staff
+    assert list(staff) == ['Ada "A." Müller', "bo"]
     assert SignIn(staff).sign_in('Ada "A." Müller', "four unrelated words", "here")
     assert SignIn(staff).sign_in('Ada "A." Müller', "another password", "here") is None
     monkeypatch.setattr(cli.typer, "prompt", lambda *_, **__: "short")

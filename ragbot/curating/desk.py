@@ -86,14 +86,11 @@ class Desk:
         try:
             return Draft(identity, text, read_source(path), digest, None)
         except SourceError as problem:
-            yaml_text, body = split_file(text)
-            values = read_values(yaml_text)
-            title, summary, publisher, url, license_words = (
-                " ".join(str(values.get(key) or "").split()) for key in ("title", "summary", "publisher", "url", "license")
-            )
-            published = values.get("published") if isinstance(values.get("published"), date) else None
-            source = Source(identity, title, summary, publisher, url, published=published, license=license_words)
-            return Draft(identity, text, Document(source, body.strip("\n"), ""), digest, problem)
+            return Draft(identity, text, unfinished_document(identity, text), digest, problem)
+
+    def has_draft(self, identity: str) -> bool:
+        """Whether there is a draft of that id."""
+        return self._draft_path(identity).is_file() or identity in self.draft_ids()
 
     def article_text(self, identity: str) -> str:
         """The file of a published or retired article, as it stands.
@@ -339,3 +336,14 @@ class Desk:
             yield
         finally:
             release()
+
+
+def unfinished_document(identity: str, text: str) -> Document:
+    """The document in a draft's file, its card as far as it is filled in."""
+    yaml_text, body = split_file(text)
+    values = read_values(yaml_text)
+    title, summary, publisher, url, license_words = (
+        " ".join(str(values.get(key) or "").split()) for key in ("title", "summary", "publisher", "url", "license")
+    )
+    published = values.get("published") if isinstance(values.get("published"), date) else None
+    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words), body.strip("\n"), "")

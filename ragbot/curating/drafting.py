@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ragbot.chunking import split_sentences
-from ragbot.reading.extracts import Extract
+from ragbot.reading.extracts import Extract, tidy_line
 from ragbot.reading.front_matter import FrontMatter
 from ragbot.records import PAGE_PATTERN
 
@@ -27,7 +27,7 @@ def draft_text(extract: Extract, name: str, today: date) -> str:
     The summary is the first full sentence of the text, to be replaced by a person. What is unknown stays empty: it cannot be
     published so.
     """
-    title = " ".join(extract.title.split()) or PurePath(name).stem.replace("_", " ").replace("-", " ").strip()
+    title = tidy_line(extract.title) or tidy_line(PurePath(name).stem.replace("_", " ").replace("-", " "))
     card = {
         "title": title,
         "summary": _first_sentence(extract.text),
@@ -55,14 +55,19 @@ def article_text(card: Mapping[str, Any], body: str) -> str:
 
 def article_id(title: str, taken: set[str]) -> str:
     """An id made of a title: lower-case letters, digits and hyphens; numbered where it is taken (``taken`` in lower case)."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    base = words[:MOST_ID_CHARACTERS].rsplit("-", 1)[0] if len(words) > MOST_ID_CHARACTERS else words
-    base = base or "article"
+    base = plain_id(title) or "article"
     candidate, number = base, 2
     while candidate in taken or candidate == "readme":
         candidate, number = f"{base}-{number}", number + 1
     return candidate
+
+
+def plain_id(words: str) -> str:
+    """Words as an id: lower-case letters, digits and hyphens; empty where nothing is left of them, or only ``readme``, which is no article."""
+    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
+    hyphened = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    base = hyphened[:MOST_ID_CHARACTERS].rsplit("-", 1)[0] if len(hyphened) > MOST_ID_CHARACTERS else hyphened
+    return "" if base == "readme" else base
 
 
 def _first_sentence(text: str) -> str:

@@ -32,6 +32,7 @@ SAME_MATTER = 0.72
 MOST_CONTRADICTIONS = 10
 # A page of a staff member's time: embedding a sentence takes some 20 ms.
 MOST_COMPARED = 40
+MOST_PROOFED = 250_000
 # Health texts for the public aim at US grade 8 or lower (AHRQ Health Literacy Universal Precautions Toolkit); above 12 it is college text.
 PLAIN_GRADE, HARD_GRADE = 8.0, 12.0
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -57,15 +58,13 @@ def proof(
         generation, embedder: the index and model for comparing figures; without them figures are not compared.
     """
     # An unfinished card must not hide what is wrong with the text.
-    document = replace(draft.document, text=draft.document.text or " ")
+    document = replace(draft.document, text=draft.document.text[:MOST_PROOFED] or " ")
     chunks = chunking.split_document(document)
     found: list[Finding] = []
     if draft.problem is not None:
-        source = draft.document.source
-        required = (("title", source.title), ("summary", source.summary), ("publisher", source.publisher), ("address", source.url))
-        empty = [words for words, value in required if not value]
-        found += [Finding("incomplete", f"The {words} is not filled in.") for words in empty]
-        if not empty:
+        missing = still_missing(draft)
+        found += [Finding("incomplete", f"The {words} is not filled in.") for words in missing]
+        if not missing:
             found.append(Finding("incomplete", f"{draft.problem.message} {draft.problem.hint}".strip()))
     found += [Finding("hidden" if "idden" in warning or "nvisible" in warning else "reading", warning) for warning in (origin.warnings if origin else ())]
     found += list(_planted(document, chunks, rail))
@@ -73,13 +72,22 @@ def proof(
     if generation is not None and embedder is not None:
         found += list(_contradictions(document, chunks, generation, embedder))
     found += _card(document)
-    if draft.problem is None:
+    if draft.problem is None and len(draft.document.text) <= MOST_PROOFED:
         found += [Finding("reference", f"{message} {hint}".strip()) for message, hint in article_problems(document)]
+    if len(draft.document.text) > MOST_PROOFED:
+        found.append(Finding("reading", f"The text is so long that only its first {MOST_PROOFED:,} characters were looked at. Split it."))
     grade = reading_grade(chunks)
     if grade is not None and grade > PLAIN_GRADE:
         hard = "hard to read for most people" if grade > HARD_GRADE else "harder than health information for the public should be"
         found.append(Finding("reading", f"The text reads at US school grade {grade:.0f}, which is {hard} (aim at {PLAIN_GRADE:.0f} or lower)."))
     return found
+
+
+def still_missing(draft: Draft) -> list[str]:
+    """What an article must have and this draft has not: of title, summary, publisher, address and text."""
+    source = draft.document.source
+    required = (("title", source.title), ("summary", source.summary), ("publisher", source.publisher), ("address", source.url))
+    return [words for words, value in (*required, ("text", draft.document.text.strip())) if not value]
 
 
 def reading_grade(chunks: Sequence[Chunk]) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ragbot.reading.extracts import PAGE_MARKER
+from ragbot.reading.extracts import PAGE_MARKER, break_comment_marks
 
 # A gap this many times the usual one parts paragraphs; letters this many times the usual size make a heading.
 PARAGRAPH_GAP, HEADING_SIZE = 1.35, 1.12
@@ -42,7 +42,9 @@ def to_markdown(pages: Sequence[Sequence[Line]], title: str) -> str:
     seen_title = False
     for number, lines in enumerate(pages, start=1):
         marked = False
-        for kind, words in _blocks(lines, body, compounds):
+        for kind, printed in _blocks(lines, body, compounds):
+            # What is printed may look like a marker; only those that are set here are ones.
+            words = break_comment_marks(printed)
             if kind == "heading" and not seen_title and _same(words, title):
                 seen_title = True
                 continue

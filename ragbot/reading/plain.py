@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from ragbot.errors import SourceError
-from ragbot.reading.extracts import Extract, hidden_words_warning
+from ragbot.reading.extracts import Extract, leave_out_comments
 from ragbot.reading.front_matter import split_file
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _TITLE = re.compile(r"\A\s*#[ \t]+([^\s#][^\r\n]*)")
 _MAGIC = (b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"MZ", b"\x7fELF", b"\x1f\x8b", b"{\\rtf", b"\xd0\xcf\x11\xe0")
 
@@ -27,10 +26,8 @@ def read_plain(data: bytes, name: str) -> Extract:
         if card:
             warnings += ("The front matter could not be used and was left out.",)
             text = body
-    hidden = " ".join(match.group()[4:].removesuffix("-->") for match in _COMMENT.finditer(text)).strip()
-    if hidden:
-        warnings += (hidden_words_warning(hidden),)
-    text = _COMMENT.sub("", text)
+    text, hidden = leave_out_comments(text)
+    warnings += hidden
     title = _TITLE.search(text)
     if title:
         text = text[: title.start()] + text[title.end() :]

@@ -149,7 +149,15 @@ def run_server(settings: Settings) -> None:
     """
     listening = _bind(settings)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # uvicorn would believe X-Forwarded-For from loopback, so that anybody on this machine could pass for any visitor.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+    )
     print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201 — the one line that a person who starts it waits for
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
@@ -19,7 +20,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from ragbot.chatbot import Ragbot
-from ragbot.curating import Desk
+from ragbot.curating import Desk, Draft
+from ragbot.curating.desk import unfinished_document
 from ragbot.curating.missing import Feedback
 from ragbot.curating.proofing import proof
 from ragbot.errors import RagbotError, SourceError
@@ -29,7 +31,18 @@ from ragbot.records import Document
 from ragbot.settings import Settings
 from ragbot.web import staff_pages as pages
 from ragbot.web.reindexing import Reindexing
-from ragbot.web.signing_in import COOKIE, LONGEST_SECONDS, Session, SignIn, brings_back
+from ragbot.web.signing_in import (
+    COOKIE,
+    ENDED,
+    ENDED_WHILE_WRITING,
+    LONGEST_SECONDS,
+    Session,
+    SignIn,
+    SignInRefusedError,
+    brings_back,
+    goal_of,
+    safe_goal,
+)
 
 _log = logging.getLogger("ragbot")
 MOST_UPLOAD_BYTES = 20_000_000
@@ -75,9 +88,11 @@ class Staff:
 
     def _signed_in(self, handler: Handler, *, acts: bool = False) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
-            session = self._sign_in.session(request.cookies.get(COOKIE))
+            cookie = request.cookies.get(COOKIE)
+            session = self._sign_in.session(cookie)
             if session is None:
-                return HTMLResponse(pages.sign_in_page(), status_code=401)
+                ended = (ENDED_WHILE_WRITING if acts else ENDED) if cookie else ""
+                return HTMLResponse(pages.sign_in_page(ended, goal_of(request)), status_code=401)
             if acts:
                 if not _same_origin(request):
                     raise HTTPException(403, "This form was not sent from this page.")
@@ -98,13 +113,16 @@ class Staff:
         if not self._sign_in.admits(visitor):
             return HTMLResponse(pages.sign_in_page("Too many wrong passwords. Wait five minutes."), status_code=429)
         form = await request.form(max_files=0, max_fields=5, max_part_size=10_000)
-        name, password = (_words(form, key) for key in ("name", "password"))
-        token = await run_in_threadpool(self._sign_in.sign_in, name, password, visitor)
+        password, goal = form.get("password"), safe_goal(form.get("next"))
+        try:
+            token = await self._sign_in.sign_in_in_turn(_words(form, "name"), password if isinstance(password, str) else "", visitor)
+        except SignInRefusedError as error:
+            return HTMLResponse(pages.sign_in_page(str(error), goal), status_code=429)
         if token is None:
             if not self._sign_in.admits(visitor):
-                return HTMLResponse(pages.sign_in_page("Too many wrong passwords. Wait five minutes."), status_code=429)
-            return HTMLResponse(pages.sign_in_page("Name and password do not match."), status_code=401)
-        response = RedirectResponse("/staff", status_code=303)
+                return HTMLResponse(pages.sign_in_page("Too many wrong passwords. Wait five minutes.", goal), status_code=429)
+            return HTMLResponse(pages.sign_in_page("Name and password do not match.", goal), status_code=401)
+        response = RedirectResponse(goal, status_code=303)
         response.set_cookie(COOKIE, token, max_age=LONGEST_SECONDS, path="/staff", httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return response
 
@@ -124,9 +142,10 @@ class Staff:
     async def library(self, request: Request, session: Session) -> Response:
         def gather() -> str:
             checkup = self._check()
-            drafts = [self.desk.draft(identity) for identity in self.desk.draft_ids()]
+            drafts, problems = self._drafts()
             alarms = bot.engines.alarms if (bot := self._bot()) is not None else []
-            return pages.library_page(session, checkup, drafts, self.feedback.usage(), self._reindexing.progress, alarms)
+            told = [*alarms, *problems, *(str(problem) for problem in checkup.problems)]
+            return pages.library_page(session, checkup.documents, drafts, self.feedback.usage(), self._reindexing.progress, told)
 
         return HTMLResponse(await run_in_threadpool(gather))
 
@@ -134,28 +153,52 @@ class Staff:
         return HTMLResponse(pages.adding_page(session))
 
     async def draft(self, request: Request, session: Session) -> Response:
-        identity = request.path_params["id"]
+        identity, done = request.path_params["id"], request.query_params.get("done", "")
 
         def gather() -> str:
-            draft, origin = self.desk.draft(identity), self.desk.origin(identity)
-            others = [*self._check().documents, *(self.desk.draft(other).document for other in self.desk.draft_ids())]
-            bot = self._bot()
-            findings = proof(draft, origin, self._rail, others, bot.generation if bot else None, bot.embedder if bot else None)
-            return pages.draft_page(session, draft, origin, findings, self.desk.history.acts(identity), self.desk.last_reversible(identity))
+            acts = self.desk.history.acts(identity)
+            if acts and acts[-1].after.draft is None and not self.desk.has_draft(identity):
+                return pages.gone_page(session, identity, acts, self.desk.last_reversible(identity), done)
+            return self._draft_html(session, self.desk.draft(identity), done=done)
 
         return HTMLResponse(await run_in_threadpool(gather))
+
+    def _draft_html(self, session: Session, draft: Draft, *, done: str = "", problem: str = "", more: str | None = None) -> str:
+        """The page of a draft.
+
+        Args:
+            problem: what kept it from being saved or published.
+            more: what somebody typed as references and cautions, where it cannot be read.
+        """
+        origin, bot = self.desk.origin(draft.id), self._bot()
+        others = [*self._check().documents, *(other.document for other in self._drafts()[0])]
+        findings = proof(draft, origin, self._rail, others, bot.generation if bot else None, bot.embedder if bot else None)
+        asked = self.feedback.questions_for(draft.id)
+        acts, last = self.desk.history.acts(draft.id), self.desk.last_reversible(draft.id)
+        return pages.draft_page(session, draft, origin, findings, acts, last, asked=asked, done=done, problem=problem, more=more)
+
+    def _drafts(self) -> tuple[list[Draft], list[str]]:
+        """All drafts that can be opened, and what is wrong with the others."""
+        drafts, problems = [], []
+        for identity in self.desk.draft_ids():
+            try:
+                drafts.append(self.desk.draft(identity))
+            except SourceError as error:
+                problems.append(str(error))
+        return drafts, problems
 
     async def article(self, request: Request, session: Session) -> Response:
         identity = request.path_params["id"]
 
         def gather() -> str:
             text = self.desk.article_text(identity)
-            return pages.article_page(session, identity, text, self.desk.history.acts(identity), self.desk.last_reversible(identity))
+            acts, last = self.desk.history.acts(identity), self.desk.last_reversible(identity)
+            return pages.article_page(session, identity, text, acts, last, request.query_params.get("done", ""))
 
         return HTMLResponse(await run_in_threadpool(gather))
 
     async def original(self, request: Request, session: Session) -> Response:
-        origin = self.desk.origin(request.path_params["id"])
+        origin = await run_in_threadpool(self.desk.origin, request.path_params["id"])
         if origin is None or not origin.sha256:
             raise HTTPException(404, "There is no original.")
         data = await run_in_threadpool(self.desk.history.original, origin)
@@ -197,27 +240,43 @@ class Staff:
             identity = await run_in_threadpool(self.desk.add_text, _words(form, "title"), words, session.name)
         else:
             raise SourceError("Nothing was given.", "Choose a file, give an address, or paste a text.", path="upload")
-        return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
+        return _to(f"/staff/drafts/{quote(identity)}", "added")
 
     async def act_on_draft(self, request: Request, session: Session) -> Response:
         identity, form = request.path_params["id"], request.state.form
         act = _words(form, "act")
         if act in ("save", "publish"):
-            draft = await run_in_threadpool(self.desk.draft, identity)
-            text = pages.edited_text(draft.text, form)
-            if text != draft.text:
-                await run_in_threadpool(lambda: self.desk.save(identity, text, session.name, seen=_words(form, "seen")))
+            refused = await run_in_threadpool(self._save, identity, session, form, act == "publish")
+            if refused is not None:
+                return HTMLResponse(refused, status_code=422)
         if act == "publish":
-            await run_in_threadpool(self.desk.publish, identity, session.name)
-            await run_in_threadpool(self.feedback.published, identity)
             self._bring_up_to_date(identity)
-            return RedirectResponse(f"/staff/articles/{quote(identity)}", status_code=303)
+            return _to(f"/staff/articles/{quote(identity)}", "published")
         if act == "discard":
             await run_in_threadpool(self.desk.discard, identity, session.name)
-            return RedirectResponse("/staff", status_code=303)
+            return _to(f"/staff/drafts/{quote(identity)}", "discarded")
         if act == "undo":
             return await self._undo(identity, session)
-        return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
+        return _to(f"/staff/drafts/{quote(identity)}", "saved")
+
+    def _save(self, identity: str, session: Session, form: FormData, publish: bool) -> str | None:
+        """Saves what a form says, and publishes it if asked to; the page that tells why not, with everything as it was typed, or None."""
+        draft = self.desk.draft(identity)
+        text, slip = pages.edited_text(draft.text, form)
+        seen = _words(form, "seen")
+        try:
+            if slip:
+                raise SourceError(slip, path=identity)
+            if text != draft.text:
+                self.desk.save(identity, text, session.name, seen=seen)
+                seen = self.desk.draft(identity).digest
+            if publish:
+                self.desk.publish(identity, session.name)
+                self.feedback.published(identity)
+        except SourceError as error:
+            typed = replace(draft, text=text, digest=seen, document=unfinished_document(identity, text))
+            return self._draft_html(session, typed, problem=pages.problem_words(error), more=_words(form, "more") if slip else None)
+        return None
 
     async def act_on_article(self, request: Request, session: Session) -> Response:
         identity, form = request.path_params["id"], request.state.form
@@ -230,21 +289,20 @@ class Staff:
             self._bring_up_to_date(identity, gone=True)
         elif act == "restore" and (version := _words(form, "version")):
             await run_in_threadpool(self.desk.restore, identity, session.name, version)
-            return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
+            return _to(f"/staff/drafts/{quote(identity)}", "restored")
         elif act == "restore":
             await run_in_threadpool(self.desk.restore, identity, session.name)
             self._bring_up_to_date(identity)
         elif act == "undo":
             return await self._undo(identity, session)
-        return RedirectResponse(f"/staff/articles/{quote(identity)}", status_code=303)
+        return _to(f"/staff/articles/{quote(identity)}", act)
 
     async def _undo(self, identity: str, session: Session) -> Response:
         undone = await run_in_threadpool(self.desk.undo, identity, session.name)
         if undone.before.article != undone.after.article:
-            self._bring_up_to_date(identity, gone=not self.desk.is_published(identity))
-        if identity in self.desk.draft_ids():
-            return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
-        return RedirectResponse("/staff", status_code=303)
+            self._bring_up_to_date(identity, gone=not await run_in_threadpool(self.desk.is_published, identity))
+        kind = "articles" if undone.after.draft is None and undone.after.article is not None else "drafts"
+        return _to(f"/staff/{kind}/{quote(identity)}", "undone")
 
     def _bring_up_to_date(self, identity: str, *, gone: bool = False) -> None:
         """Has the index follow, and keeps what was taken back out of answers at once."""
@@ -254,19 +312,22 @@ class Staff:
 
     async def act_on_missing(self, request: Request, session: Session) -> Response:
         form: FormData = request.state.form
-        ids = [int(value) for value in form.getlist("question") if isinstance(value, str) and value.isdigit()]
+        ids = [int(value) for value in _words(form, "questions").split(",") if value.isdigit()]
         if _words(form, "act") == "delete":
             await run_in_threadpool(self.feedback.delete_questions, ids)
             return RedirectResponse("/staff/missing", status_code=303)
         kept = [one for one in await run_in_threadpool(self.feedback.questions) if one.id in ids]
         if not kept:
             raise SourceError("These questions are not kept any more.", "Load the page anew.", path="questions")
-        asked = "\n".join(f"- {one.question}" for one in kept)
-        note = f"<!-- To be answered here; take this list out:\n{asked}\n-->"
-        title = kept[0].question[:150]
-        identity = await run_in_threadpool(lambda: self.desk.add_text(title, note, session.name, note="for questions without an answer"))
+        # The questions stand in the database alone, where they can be forgotten; the draft's page shows them from there.
+        identity = await run_in_threadpool(lambda: self.desk.add_text("New article", "", session.name, note="for questions without an answer"))
         await run_in_threadpool(self.feedback.begin_article, ids, identity)
         return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
+
+
+def _to(path: str, done: str) -> Response:
+    """A redirect to a page that says what was done, so that loading it anew repeats nothing."""
+    return RedirectResponse(f"{path}?done={quote(done)}", status_code=303)
 
 
 def _words(form: FormData, key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from html import escape
 from typing import Any
@@ -15,9 +16,8 @@ from ragbot.chunking import split_document
 from ragbot.curating import Act, Draft, Origin
 from ragbot.curating.drafting import article_text
 from ragbot.curating.missing import NOWHERE, Kept, Usage
-from ragbot.curating.proofing import Finding
-from ragbot.errors import RagbotError
-from ragbot.library import Checkup
+from ragbot.curating.proofing import MOST_PROOFED, Finding, still_missing
+from ragbot.errors import RagbotError, SourceError
 from ragbot.reading.front_matter import read_values, split_file
 from ragbot.reading.isolating import FOREIGN_READERS
 from ragbot.records import Document
@@ -30,23 +30,31 @@ KINDS = {
     "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
     "duplicate": "Duplicate", "contradiction": "Other figures", "card": "Card", "reference": "Reference", "reading": "Reading",
 }  # fmt: skip
+DONE = {
+    "added": "The draft is made. Look at what was found, and fill in what is missing.", "saved": "The draft is saved.",
+    "published": "It is published. The bot answers from it as soon as the index has followed.", "retired": "It is retired.",
+    "retire": "It is retired, and gone from all answers.", "restore": "It is published again.", "restored": "That version is the draft now.",
+    "undone": "The last act is undone.", "discarded": "The draft is discarded.",
+}  # fmt: skip
+MORE_EXAMPLE = "references:&#10;- {key: smith2024, title: &quot;A title&quot;, authors: &quot;Smith A&quot;, year: 2024, doi: 10.1000/xyz}"
 GRAVE = ("incomplete", "hidden", "instruction")
 FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
 # What the form shows as single fields; the rest of the card is YAML of its own.
 FIELDS = (
     ("title", "Title", ""), ("summary", "Summary, one sentence", ""), ("publisher", "Publisher", ""),
-    ("url", "Address of the article or its main reference", "https://…"), ("authors", "Authors, apart by ;", ""), ("published", "Published on", "2026-11-24"),
-    ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, apart by ;", ""),
+    ("url", "Address of the source, or a page of yours where it stands", "https://…"), ("authors", "Authors, separated by ;", ""), ("published", "Date of the source", ""),
+    ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, separated by ;", ""),
 )  # fmt: skip
 DAYS = ("published", "review_on", "review_due")
 REVIEW_FIELDS = (("by", "Reviewed by"), ("on", "Reviewed on"), ("due", "To be reviewed again by"))
 
 
-def sign_in_page(problem: str = "") -> str:
-    """The form that everybody sees who is not signed in."""
+def sign_in_page(problem: str = "", goal: str = "/staff") -> str:
+    """The form that everybody sees who is not signed in; afterwards it leads to ``goal``."""
     words = f'<p class="st-problem" role="alert">{escape(problem)}</p>' if problem else ""
     form = (
         f'<form method="post" action="/staff/sign-in" class="st-card st-narrow">{words}'
+        f'<input type="hidden" name="next" value="{escape(goal)}">'
         '<label>Name <input name="name" autocomplete="username" required autofocus></label>'
         '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Sign in</button></form>"
@@ -60,21 +68,23 @@ def problem_page(session: Session, error: RagbotError) -> str:
     return _page("That did not work", f'<h1>That did not work</h1><p class="st-problem" role="alert">{escape(str(error))}</p>{back}', session)
 
 
-def library_page(session: Session, checkup: Checkup, drafts: Sequence[Draft], usage: Mapping[str, Usage], progress: Progress, alarms: Sequence[str]) -> str:
+def library_page(
+    session: Session, documents: Sequence[Document], drafts: Sequence[Draft], usage: Mapping[str, Usage], progress: Progress, problems: Sequence[str]
+) -> str:
     """All articles and drafts with their state, when they have to be looked at again, and how they are used."""
     own = {draft.id for draft in drafts}
-    rows = "".join(_article_row(document, usage.get(document.source.id, Usage()), document.source.id in own) for document in checkup.documents
+    rows = "".join(_article_row(document, usage.get(document.source.id, Usage()), document.source.id in own) for document in documents
                    if document.source.status != "draft")  # fmt: skip
     pending = "".join(
         f'<li><a href="/staff/drafts/{escape(draft.id)}">{escape(draft.document.source.title or draft.id)}</a>'
-        f"{' – ' + escape(draft.problem.message) if draft.problem else ''}</li>"
+        f"{' – ' + escape(still_to_do(draft)) if draft.problem else ''}</li>"
         for draft in drafts
     )
-    problems = "".join(f"<li>{escape(str(problem))}</li>" for problem in (*alarms, *checkup.problems))
+    told = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
     head = "<th>Article<th>State<th>Review due<th>Last cited<th>Cited<th>Helpful"
     body = (
         f'<h1>Library</h1><p id="st-progress" role="status" data-state="{progress.state}">{escape(progress_words(progress))}</p>'
-        + (f'<section class="st-card st-grave"><h2>Problems</h2><ul>{problems}</ul></section>' if problems else "")
+        + (f'<section class="st-card st-grave"><h2>Problems</h2><ul>{told}</ul></section>' if told else "")
         + f'<section><h2>Drafts</h2>{f"<ul>{pending}</ul>" if pending else "<p>There are none.</p>"}<p><a class="st-button" href="/staff/add">Add an article</a></p></section>'
         f'<section><h2>Articles</h2><div class="st-wide" tabindex="0" role="region" aria-label="Articles"><table><thead><tr>{head}</thead><tbody>{rows}</tbody></table></div></section>'
     )
@@ -109,41 +119,72 @@ def adding_page(session: Session) -> str:
     body = (
         "<h1>Add an article</h1><p>Whatever you add becomes a draft. Nobody sees it before you publish it.</p>"
         f'{opening}<h2>A file</h2><label>{FORMATS_WORDS} <input type="file" name="file" required accept="{",".join(FOREIGN_READERS)}"></label><button>Upload</button></form>'
-        f'{opening}<h2>A web page</h2><label>Address <input name="url" type="url" required placeholder="https://…"></label><button>Fetch</button></form>'
+        f'{opening}<h2>A web page</h2><label>Address <input name="url" inputmode="url" required placeholder="https://…"></label><button>Fetch</button></form>'
         f'{opening}<h2>A text</h2><label>Title <input name="title" required></label><label>Text, as Markdown <textarea name="text" rows="12" required></textarea></label><button>Save as a draft</button></form>'
     )
     return _page("Add an article", body, session)
 
 
-def draft_page(session: Session, draft: Draft, origin: Origin | None, findings: Sequence[Finding], acts: Sequence[Act], last: Act | None) -> str:
-    """A draft: what to look at, the original beside the extracted text and its passages, and the form to mend it."""
+def draft_page(
+    session: Session,
+    draft: Draft,
+    origin: Origin | None,
+    findings: Sequence[Finding],
+    acts: Sequence[Act],
+    last: Act | None,
+    *,
+    asked: Sequence[str] = (),
+    done: str = "",
+    problem: str = "",
+    more: str | None = None,
+) -> str:
+    """A draft: what to look at, the original beside the extracted text and its passages, and the form to mend it.
+
+    Args:
+        asked: the questions that it is to answer.
+        done: what was just done, a key of ``DONE``.
+        problem: why it was not saved or published.
+        more: references and cautions as somebody typed them, where they cannot be read.
+    """
+    grave = sum(finding.kind in GRAVE for finding in findings)
+    ask = f' data-ask="{grave} grave findings stand above. Publish all the same?"' if grave else ""
+    questions = "".join(f"<li>{escape(question)}</li>" for question in asked)
     values = read_values(split_file(draft.text)[0])
     title = draft.document.source.title or draft.id
     body = (
-        f"<h1>{escape(title)}</h1><p>Draft <code>{escape(draft.id)}</code></p>{_findings(findings)}"
+        f"<h1>{escape(title)}</h1><p>Draft <code>{escape(draft.id)}</code></p>{_told(done, problem)}"
+        + (f'<section class="st-card"><h2>To be answered here</h2><ul>{questions}</ul></section>' if questions else "")
+        + f"{_findings(findings)}"
         f"{_side_by_side(draft, origin, findings)}"
         f'<form method="post" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape(draft.digest)}">'
-        f"<h2>Card</h2><div class=st-fields>{_card_fields(values)}</div>"
+        f"<h2>About this article</h2><div class=st-fields>{_card_fields(values, more)}</div>"
         f'<h2>Text</h2><label>Markdown <textarea name="body" rows="24">{escape(split_file(draft.text)[1].strip())}</textarea></label>'
-        '<p class="st-acts st-bar"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main">Publish</button> '
-        '<button name="act" value="discard" class="st-quiet">Put away</button></p></form>'
-        f"{_undo_form(session, last)}{_history(session, draft.id, acts)}"
+        '<p class="st-acts st-bar"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main"'
+        + f"{ask}>Publish</button> "
+        + '<button name="act" value="discard" class="st-quiet" data-ask="Discard this draft? It stays in the history.">Discard draft</button></p></form>'
+        + f"{_undo_form(session, last)}{_history(session, draft.id, acts)}"
     )
     return _page(title, body, session)
 
 
-def article_page(session: Session, identity: str, text: str, acts: Sequence[Act], last: Act | None) -> str:
+def gone_page(session: Session, identity: str, acts: Sequence[Act], last: Act | None, done: str = "") -> str:
+    """What stands where a draft was discarded: its history, from which it comes back."""
+    body = f"<h1>{escape(identity)}</h1>{_told(done)}<p>There is no draft of this now.</p>{_undo_form(session, last)}{_history(session, identity, acts)}"
+    return _page(identity, body, session)
+
+
+def article_page(session: Session, identity: str, text: str, acts: Sequence[Act], last: Act | None, done: str = "") -> str:
     """A published or retired article: its state, its text, and what can be done with it."""
     values, words = read_values(split_file(text)[0]), split_file(text)[1]
     status, title = str(values.get("status", "draft")), str(values.get("title", identity))
     other = (
         '<button name="act" value="restore">Publish again</button>'
         if status == "retired"
-        else '<button name="act" value="retire" class="st-quiet">Retire</button>'
+        else '<button name="act" value="retire" class="st-quiet" data-ask="Take this article out of all answers?">Retire</button>'
     )
     public = f' · <a href="/articles/{escape(identity)}">as the public sees it</a>' if status == "published" else ""
     body = (
-        f'<h1>{escape(title)}</h1><p><code>{escape(identity)}</code> · <strong class="st-{escape(status)}">{escape(status)}</strong>{public}</p>'
+        f'<h1>{escape(title)}</h1><p><code>{escape(identity)}</code> · <strong class="st-{escape(status)}">{escape(status)}</strong>{public}</p>{_told(done)}'
         f'<form method="post" class="st-card st-acts">{_csrf(session)}<button name="act" value="edit">Edit</button> {other}</form>'
         f'{_undo_form(session, last)}<p id="st-progress" role="status" data-state="running">…</p>'
         f'<section><h2>Text</h2><div class="st-text" tabindex="0" role="region" aria-label="Text">{_rendered(words)}</div></section>{_history(session, identity, acts)}'
@@ -175,7 +216,7 @@ def _group(session: Session, group: Sequence[Kept]) -> str:
         f"<li>{escape(one.question)} <small>({one.day}, {one.why}, {_near(one.nearest)}{', article begun' if one.draft else ''})</small></li>"
         for one in group
     )
-    ids = "".join(f'<input type="hidden" name="question" value="{one.id}">' for one in group)
+    ids = f'<input type="hidden" name="questions" value="{",".join(str(one.id) for one in group)}">'
     return (
         f'<form method="post" class="st-card">{_csrf(session)}{ids}<ul>{rows}</ul><p class="st-acts"><button name="act" value="write">Write an article about this</button> '
         '<button name="act" value="delete" class="st-quiet">Delete these questions</button></p></form>'
@@ -193,8 +234,22 @@ def _counts(rows: Sequence[tuple[str, int]]) -> str:
     return f"<table><tbody>{listed}</tbody></table>"
 
 
-def edited_text(text: str, form: FormData) -> str:
-    """A draft's file with what a form says in place of what it said; keys of the card that the form does not know stay."""
+def problem_words(error: SourceError) -> str:
+    """What is wrong with a draft, as its editor needs it: without the file's name, and in the page's own words."""
+    if error.message.startswith("The value of 'url'"):
+        return "The address has to begin with https:// and lead to a page."
+    return f"{error.message} {error.hint}".strip()
+
+
+def still_to_do(draft: Draft) -> str:
+    """What keeps a draft from being published, in a few words."""
+    missing = still_missing(draft)
+    return f"still to fill in: {', '.join(missing)}" if missing else problem_words(draft.problem) if draft.problem else ""
+
+
+def edited_text(text: str, form: FormData) -> tuple[str, str]:
+    """A draft's file with what a form says in place of what it said, and what of it cannot be read, if anything; then that stays as it
+    was. Keys of the card that the form does not know stay."""
     yaml_text, body = split_file(text)
     before = read_values(yaml_text)
     card = dict(before)
@@ -204,7 +259,7 @@ def edited_text(text: str, form: FormData) -> str:
             card[key] = (
                 [one.strip() for one in said.split(";") if one.strip()] if key in ("authors", "topics") else _as_date(said) if key == "published" else said
             )
-    review = dict(before.get("review") or {})
+    review = dict(before["review"]) if isinstance(before.get("review"), dict) else {}
     for key, _ in REVIEW_FIELDS:
         said = _said(form, f"review_{key}")
         if said is not None and said != _shown(review.get(key)):
@@ -214,14 +269,16 @@ def edited_text(text: str, form: FormData) -> str:
         review["state"] = "reviewed" if _said(form, "review_state") == "reviewed" else "pending"
     card["review"] = review
     rest = _said(form, "more")
+    slip = ""
     if rest is not None and rest != _more(before).strip():
         read = read_values(rest)
-        for key in ("references", "cautions"):
-            # What cannot be read stays as it was, so that a slip of the pen loses no reference.
-            card[key] = read.get(key, []) if read or not rest else before.get(key, [])
+        if (rest and not read) or read.keys() - {"references", "cautions"} or not all(isinstance(one, list) for one in read.values()):
+            slip = "References and cautions cannot be read. Begin with a line 'references:'; put values that hold a colon in quotes."
+        else:
+            card |= {key: read.get(key, []) for key in ("references", "cautions")}
     words = _said(form, "body")
     words = body.strip() if words is None else words
-    return text if card == before and words == body.strip() else article_text(card, words)
+    return text if card == before and words == body.strip() else article_text(card, words), slip
 
 
 def _said(form: FormData, key: str) -> str | None:
@@ -249,7 +306,7 @@ def _more(values: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=120)) if rest else ""
 
 
-def _card_fields(values: Mapping[str, Any]) -> str:
+def _card_fields(values: Mapping[str, Any], typed_more: str | None = None) -> str:
     review = values.get("review") if isinstance(values.get("review"), dict) else {}
     assert isinstance(review, dict)
     fields = [_field(key, label, values.get(key), hint) for key, label, hint in FIELDS]
@@ -257,9 +314,16 @@ def _card_fields(values: Mapping[str, Any]) -> str:
     options = "".join(f"<option{' selected' if review.get('state', 'pending') == state else ''}>{state}</option>" for state in ("pending", "reviewed"))
     fields.append(f'<label>Clinical review <select name="review_state">{options}</select></label>')
     more = (
-        f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false">{escape(_more(values))}</textarea></label>'
+        f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false" placeholder="{MORE_EXAMPLE}">{escape(_more(values) if typed_more is None else typed_more)}</textarea></label>'
     )
     return "".join(fields) + more
+
+
+def _told(done: str = "", problem: str = "") -> str:
+    """What was just done, or why it was not."""
+    if problem:
+        return f'<p class="st-problem" role="alert">{escape(problem)} Your words are below.</p>'
+    return f'<p class="st-done" role="status">{DONE[done]}</p>' if done in DONE else ""
 
 
 def _field(name: str, label: str, value: Any, hint: str = "") -> str:
@@ -285,14 +349,14 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
     """The original, the text as it was read, and the passages that the bot will search, side by side."""
     places = {finding.span: finding.kind for finding in findings if finding.span is not None}
     passages = []
-    document = draft.document
+    document = replace(draft.document, text=draft.document.text[:MOST_PROOFED])
     for chunk in split_document(document) if document.text.strip() else ():
         sentences = "".join(f"<mark>{escape(one.text)}</mark> " if one.span in places else f"{escape(one.text)} " for one in chunk.sentences)
         page = document.page_at(chunk.span.start)
         where = " › ".join(part for part in (f"page {page}" if page else "", chunk.heading) if part)
         passages.append(f"<li><small>{escape(where)}</small><p>{sentences}</p></li>")
-    original = "<p>Written here.</p>"
-    if origin is not None:
+    original = "<p>No original is kept.</p>"
+    if origin is not None and origin.sha256:
         address = f"/staff/originals/{escape(draft.id)}"
         details = f"{escape(origin.name)}, sha256 <code>{origin.sha256[:12]}</code>" + (f", from {escape(origin.url)}" if origin.url else "")
         framed = origin.suffix in (".pdf", ".html", ".htm", ".xhtml", ".txt", ".md")

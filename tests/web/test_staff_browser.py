@@ -74,6 +74,7 @@ def tab() -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(20_000)
+        page.on("dialog", lambda dialog: dialog.accept())
         yield page
         browser.close()
 
@@ -117,7 +118,7 @@ def test_an_article_from_upload_to_retirement(site_with_staff: str, tab: Page, m
 
     page.get_by_label("Title", exact=True).fill("House rules of the Larkfield ketamine clinic")
     page.get_by_label("Publisher").fill("Larkfield clinic")
-    page.get_by_label("Address of the article").fill("https://larkfield.example/rules")
+    page.get_by_label("Address of the source").fill("https://larkfield.example/rules")
     page.get_by_role("button", name="Publish").click()
     page.wait_for_url("**/staff/articles/**")
     wait_for_the_index(page)

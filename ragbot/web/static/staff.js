@@ -14,6 +14,11 @@
   }
   if (line) look();
 
+  // What cannot be taken back with one click is asked about first.
+  for (const button of document.querySelectorAll("button[data-ask]")) {
+    button.addEventListener("click", (event) => { if (!confirm(button.dataset.ask)) event.preventDefault(); });
+  }
+
   const form = document.getElementById("st-edit");
   if (form) {
     let changed = false;
