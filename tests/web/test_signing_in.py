@@ -365,7 +365,7 @@ def goal_in(page: str) -> str:
         ("GET", "/staff", "/staff"), ("GET", "/staff?state=due&x=%C3%BC", "/staff?state=due&x=%C3%BC"), ("GET", "/staff/missing", "/staff/missing"),
         ("HEAD", "/staff/missing", None), ("POST", "/staff/add", "/staff/add"), ("POST", "/staff/drafts/slugs?x=1", "/staff/drafts/slugs"),
         ("POST", "/staff/articles/coffee-grounds", "/staff/articles/coffee-grounds"), ("POST", "/staff/sign-out", "/staff"),
-        ("GET", "/staff/drafts/%5C%5Cevil.example", "/staff"), ("GET", "/staff?to=//evil.example", "/staff"),
+        ("GET", "/staff/drafts/%5C%5Cevil.example", "/staff/drafts/%5C%5Cevil.example"), ("GET", "/staff?to=//evil.example", "/staff"),
     ],
 )  # fmt: skip
 def test_signing_in_leads_to_where_somebody_wanted_to_go(site: TestClient, method: str, path: str, goal: str | None) -> None:
@@ -430,7 +430,7 @@ def address(door: Doorkeeper) -> Iterator[str]:
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
 def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
-    from playwright.sync_api import Error, Page, sync_playwright
+    from playwright.sync_api import Page, sync_playwright
 
     def enter(page: Page) -> None:
         page.get_by_label("Name").fill("anna")
@@ -451,11 +451,8 @@ def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
         assert "go back twice" in page.get_by_role("alert").inner_text()
         enter(page)
         assert page.url == f"{address}/staff/drafts/slugs"
-        # The page between is the reply to a form, which the browser asks about before it sends the form again.
-        with pytest.raises(Error, match="ERR_CACHE_MISS"):
-            page.go_back()
-        page.go_back()
-        assert page.locator("textarea[name=body]").input_value() == "Words that took an hour."
+        page.evaluate("history.go(-2)")
+        page.wait_for_function("document.querySelector('textarea[name=body]')?.value === 'Words that took an hour.'")
         page.get_by_role("button", name="Save").click()
         page.wait_for_url("**/staff/drafts/slugs?*")
         browser.close()
