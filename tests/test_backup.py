@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -33,7 +34,7 @@ QUESTIONS = ["Do coffee grounds raise the harvest of tomato plants?", "How are v
 
 
 @pytest.fixture
-def there(settings: MakeSettings, copied_library: Path, bot: Ragbot) -> Settings:
+def there(settings: MakeSettings, copied_library: Path, bot: Ragbot, answer_to: Callable[..., Answer]) -> Settings:
     """Sources with everything that people make: drafts, acts, versions, an original, counts and kept questions."""
     there = settings(sources=copied_library, keep_questions=True)
     desk, feedback = Desk(there), Feedback(there)
@@ -44,7 +45,7 @@ def there(settings: MakeSettings, copied_library: Path, bot: Ragbot) -> Settings
     desk.restore("coffee-grounds", "Ada")
     for question in QUESTIONS:
         feedback.count(bot.ask(question))
-    feedback.mark(bot.ask(QUESTIONS[0]), helpful=False)
+    feedback.mark(answer_to(QUESTIONS[0], "coffee-grounds"), helpful=False)
     (there.sources / "retractions.csv").write_text("doi\n", encoding="utf-8")
     (there.sources / "notes\\on-journal").write_bytes(b"\x00\xff")
     (there.sources.parent / "ragbot.toml").write_bytes(TOML)
@@ -129,11 +130,12 @@ def test_a_backup_made_while_counts_are_written_and_people_act_is_whole(
     there: Settings, empty: Settings, tmp_path: Path, answer_to: Callable[..., Answer]
 ) -> None:
     feedback, desk, done, failed = Feedback(there), Desk(there), threading.Event(), []
+    numbers = itertools.count()
 
     def write() -> None:
         try:
             while not done.is_set():
-                feedback.mark(answer_to("Why do slugs come at night?", "coffee-grounds"), helpful=False)
+                feedback.mark(answer_to(f"Why do slugs come at night {next(numbers)}?", "coffee-grounds"), helpful=False)
                 desk.save("pruning-tomatoes", f"{desk.article_text('pruning-tomatoes')}\nSteady rain {len(failed)}.\n", "Ada")
                 desk.discard("pruning-tomatoes", "Ada")
         except Exception as error:

@@ -187,7 +187,7 @@ def test_publish_retire_and_restore_are_followed_by_the_index_and_the_record(des
         (["sources", "publish", "nothing"], "no draft 'nothing'"),
         (["sources", "publish", "../evil"], "no id of an article"),
         (["sources", "retire", "nothing"], "no article 'nothing'"),
-        (["sources", "restore", "coffee-grounds", "--version", "0" * 64], "is not kept"),
+        (["sources", "restore", "coffee-grounds", "--version", "0" * 64], "never had the version"),
         (["sources", "add", "nowhere.html"], "No such file"),
         (["restore", "nowhere.tar.gz"], "is not empty"),
         (["backup", "nowhere/backup.tar.gz"], "cannot be written"),

@@ -247,3 +247,13 @@ def test_generations_that_were_left_are_closed(bare: Engines, reindex_bare: Rein
         gc.collect()
         counts.append(len(os.listdir("/proc/self/fd")))
     assert max(counts[10:]) <= max(counts[:5]) + 5, counts
+
+
+def test_what_was_retired_while_no_server_was_there_stays_out(there: Settings) -> None:
+    """The server was killed after an article was retired, before the index had followed."""
+    edit(there.sources / "coffee-grounds.md", "status: published", "status: 'retired'")
+    bot = Ragbot.open(there)
+    assert "coffee-grounds" in bot.generation.documents
+    assert "coffee-grounds" not in cited(bot, GROUNDS)
+    assert bot.engines.is_withdrawn("coffee-grounds")
+    assert not bot.engines.is_withdrawn("pruning-tomatoes")

@@ -15,25 +15,27 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePath
 
-from ragbot.curating.drafting import article_id, article_text, draft_text
+from ragbot.curating.drafting import article_id, draft_text, plain_id, unfinished_document, with_card
 from ragbot.curating.git import commit_article
 from ragbot.curating.versions import Act, Action, History, Origin, State, new_act, write_durably
 from ragbot.errors import SourceError
 from ragbot.locking import acquire_lock
 from ragbot.reading import list_source_files, read_source
-from ragbot.reading.extracts import Extract
+from ragbot.reading.extracts import Extract, leave_out_comments, tidy_line
 from ragbot.reading.front_matter import read_values, set_status, split_file
 from ragbot.reading.isolating import read_foreign
-from ragbot.records import Document, Source
+from ragbot.records import Document
 from ragbot.settings import Settings
 
 DRAFTS, HISTORY = "drafts", "history"
 WAIT_SECONDS = 10
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# README.md is no article, in the sources as among the drafts.
+_NO_ARTICLE = "README"
+_ID = re.compile(rf"(?!{_NO_ARTICLE}\Z)[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
 _REVERSIBLE: frozenset[Action] = frozenset({"imported", "drafted", "edited", "discarded", "published", "retired", "restored"})
 
 
@@ -61,26 +63,43 @@ class Desk:
     # Looking.
 
     def draft_ids(self) -> list[str]:
-        """The ids of all drafts: those in the folder of drafts, and articles whose card says ``draft``."""
-        found = {path.stem for path in self.drafts_folder.glob("*.md") if not path.name.startswith(".")}
+        """The ids of all drafts: those in the folder of drafts, and articles whose card says ``draft``.
+
+        Files that are no drafts, whatever their name says, are left out: see ``stray_files``.
+        """
+        found = {path.stem for path in self.drafts_folder.glob("*.md") if _ID.fullmatch(path.stem) and path.is_file()}
         for path in list_source_files(self.folder):
-            yaml_text, _ = split_file(path.read_text(encoding="utf-8-sig", errors="replace"))
-            if read_values(yaml_text).get("status", "draft") == "draft":
+            if not _ID.fullmatch(path.stem):
+                continue
+            try:
+                text = path.read_text(encoding="utf-8-sig", errors="replace")
+            except OSError:
+                # It is told where the sources are checked.
+                continue
+            if read_values(split_file(text)[0]).get("status", "draft") == "draft":
                 found.add(path.stem)
         return sorted(found)
+
+    def stray_files(self) -> list[Path]:
+        """What lies among the drafts under the name of one and cannot be one: a name that is no id, a dead link, a folder."""
+        there = (path for path in self.drafts_folder.glob("*.md") if not path.name.startswith(".") and path.stem != _NO_ARTICLE)
+        return sorted(path for path in there if not (_ID.fullmatch(path.stem) and path.is_file()))
 
     def draft(self, identity: str) -> Draft:
         """A draft.
 
         Raises:
-            SourceError: there is none.
+            SourceError: there is none, or its file cannot be opened.
         """
         path = self._draft_path(identity)
         if not path.is_file():
             path = self._article_path(identity)
             if not path.is_file() or identity not in self.draft_ids():
                 raise SourceError(f"There is no draft {identity!r}.", "See: ragbot sources list", path=self.drafts_folder)
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SourceError(f"The draft cannot be opened: {error.strerror}.", "Make its file readable.", path=path) from error
         digest = hashlib.sha256(data).hexdigest()
         text = data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         try:
@@ -118,14 +137,16 @@ class Desk:
         """Makes a draft of a foreign file or page; its id. The file itself is kept under its sha256.
 
         Raises:
-            SourceError: it cannot be read; nothing is kept then.
+            SourceError: it cannot be read, or it is a Markdown file with a card whose name is taken; nothing is kept then.
         """
-        name = PurePath(name.replace("\\", "/")).name[:200] or "file"
+        name = tidy_line(PurePath(name.replace("\\", "/")).name)[:200] or "file"
         suffix = PurePath(name).suffix.lower()
-        if suffix == ".md" and (ready := self._with_card(data, name)) is not None:
-            return self._add(ready, by, "drafted", wanted=PurePath(name).stem)
+        origin = Origin(name, url, suffix=suffix)
+        if suffix == ".md" and (ready := with_card(data, name)) is not None:
+            text, warnings = ready
+            return self._add(text, by, "imported", wanted=PurePath(name).stem, origin=replace(origin, warnings=warnings), original=data)
         extract = read_foreign(data, name, url=url)
-        return self._add(draft_text(extract, name, date.today()), by, "imported", extract=extract, data=data, name=name, url=url)
+        return self._add(draft_text(extract, name, date.today()), by, "imported", origin=replace(origin, warnings=extract.warnings), original=data)
 
     def add_url(self, url: str, by: str) -> str:
         """Makes a draft of a page on the web; its id.
@@ -140,9 +161,15 @@ class Desk:
         return self.add_file(fetched.data, f"{PurePath(name).stem}{fetched.suffix}", by, url=fetched.url)
 
     def add_text(self, title: str, text: str, by: str, *, note: str = "") -> str:
-        """Makes a draft of words that somebody wrote or pasted; its id."""
-        extract = Extract(text, title=title).tidied()
-        return self._add(draft_text(extract, title or "article", date.today()), by, "drafted", note=note)
+        """Makes a draft of words that somebody wrote or pasted; its id. Comments and invisible characters are taken out and told of.
+
+        Args:
+            note: why it was begun, for the record.
+        """
+        seen, warnings = leave_out_comments(text)
+        extract = Extract(seen, title=title, warnings=warnings).tidied()
+        origin = Origin("pasted text", warnings=extract.warnings) if extract.warnings else None
+        return self._add(draft_text(extract, title or "article", date.today()), by, "drafted", origin=origin, note=note)
 
     def save(self, identity: str, text: str, by: str, *, seen: str | None = None) -> Act:
         """Writes a draft; one of a published article is its next version, while the published one stays as it is.
@@ -197,7 +224,7 @@ class Desk:
             if draft.problem is not None:
                 raise draft.problem
             before = self._state(identity)
-            data = set_status(draft.text, "published").encode()
+            data = set_status(draft.text, "published", self._draft_path(identity)).encode()
             self._put(self._article_path(identity), self.history.keep(data))
             self._put(self._draft_path(identity), None)
             return self._record(new_act(identity, "published", by, before, self._state(identity)))
@@ -214,12 +241,17 @@ class Desk:
         """Publishes a retired article again; or, with the sha256 of a version, makes that version the draft.
 
         Raises:
-            SourceError: there is no such article or version.
+            SourceError: there is no such article, or it never had that version, or another draft of it lies there.
         """
         if version is None:
             return self._restate(identity, "published", "restored", by)
         with self._acting():
+            own = {digest for act in self.history.acts(identity) for state in (act.before, act.after) for digest in (state.article, state.draft)}
+            if version not in own:
+                raise SourceError(f"The article {identity!r} never had the version {version[:12]!r}.", "See the list of versions.", path=self.folder)
             before = self._state(identity)
+            if before.draft not in (None, version):
+                raise SourceError(f"There is a draft already of {identity!r}.", "Publish it or put it away first.", path=self._draft_path(identity))
             self._put(self._draft_path(identity), self.history.keep(self.history.version(version)))
             return self._record(new_act(identity, "restored", by, before, self._state(identity), note=f"version {version[:12]}"))
 
@@ -252,44 +284,35 @@ class Desk:
         action: Action,
         *,
         wanted: str = "",
-        extract: Extract | None = None,
-        data: bytes = b"",
-        name: str = "",
-        url: str = "",
+        origin: Origin | None = None,
+        original: bytes = b"",
         note: str = "",
     ) -> str:
+        """Makes a file's text a draft; its id, which is made of the name that is wanted for it, or else of its title.
+
+        Args:
+            original: the bytes that it was made of, which are kept where there are any.
+        """
         with self._acting():
             taken = {path.stem.casefold() for folder in (self.folder, self.drafts_folder) if folder.is_dir() for path in folder.glob("*.md")}
-            if wanted and wanted.casefold() in taken:
-                raise SourceError(f"The id {wanted!r} is taken.", "Rename the file.", path=name or wanted)
-            title = str(read_values(split_file(text)[0]).get("title") or "")
-            identity = wanted if wanted and _ID.fullmatch(wanted) else article_id(title, taken)
+            # What is written in the sources by hand may have capitals and other signs in its name; the public finds only ids as made here.
+            identity = plain_id(wanted)
+            if identity and not taken.isdisjoint({identity, wanted.casefold()}):
+                raise SourceError(f"The id {wanted!r} is taken.", "Rename the file.", path=origin.name if origin else wanted)
+            identity = identity or article_id(str(read_values(split_file(text)[0]).get("title") or ""), taken)
             before = self._state(identity)
-            origin = None
-            if extract is not None:
-                suffix = PurePath(name).suffix.lower()
-                origin = Origin(name, url, self.history.keep(data, "originals", suffix), suffix, extract.warnings)
+            if origin is not None and original:
+                origin = replace(origin, sha256=self.history.keep(original, "originals", origin.suffix))
             self._put(self._draft_path(identity), self.history.keep(text.encode()))
             self._record(new_act(identity, action, by, before, self._state(identity), origin=origin, note=note))
             return identity
-
-    def _with_card(self, data: bytes, name: str) -> str | None:
-        """A Markdown file that has a card already, as the text of a draft; None where it has none."""
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return None
-        values = read_values(split_file(text)[0])
-        if not values:
-            return None
-        return set_status(text, "draft") if "title" in values else article_text(values | {"status": "draft"}, split_file(text)[1])
 
     def _restate(self, identity: str, status: str, action: Action, by: str) -> Act:
         with self._acting():
             text = self.article_text(identity)
             read_source(self._article_path(identity))
             before = self._state(identity)
-            self._put(self._article_path(identity), self.history.keep(set_status(text, status).encode()))
+            self._put(self._article_path(identity), self.history.keep(set_status(text, status, self._article_path(identity)).encode()))
             return self._record(new_act(identity, action, by, before, self._state(identity)))
 
     def _record(self, act: Act) -> Act:
@@ -336,14 +359,3 @@ class Desk:
             yield
         finally:
             release()
-
-
-def unfinished_document(identity: str, text: str) -> Document:
-    """The document in a draft's file, its card as far as it is filled in."""
-    yaml_text, body = split_file(text)
-    values = read_values(yaml_text)
-    title, summary, publisher, url, license_words = (
-        " ".join(str(values.get(key) or "").split()) for key in ("title", "summary", "publisher", "url", "license")
-    )
-    published = values.get("published") if isinstance(values.get("published"), date) else None
-    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words), body.strip("\n"), "")

@@ -1,4 +1,4 @@
-"""Extract → draft: a Markdown file whose card says what is known and leaves open what a person has to say."""
+"""Extract, or a Markdown file of strangers → draft: a Markdown file whose card says what is known and leaves open what a person has to say."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 
 from ragbot.chunking import split_sentences
-from ragbot.reading.extracts import Extract, tidy_line
-from ragbot.reading.front_matter import FrontMatter
-from ragbot.records import PAGE_PATTERN
+from ragbot.errors import SourceError
+from ragbot.reading.extracts import Extract, leave_out_invisible, tidy_line
+from ragbot.reading.front_matter import FrontMatter, read_values, set_status, split_file
+from ragbot.reading.isolating import read_foreign
+from ragbot.records import PAGE_PATTERN, Document, Source
 
 MOST_SUMMARY_CHARACTERS = 240
 MOST_ID_CHARACTERS = 60
@@ -82,3 +84,74 @@ def _first_sentence(text: str) -> str:
         if sentence:
             return sentence
     return ""
+
+
+def unfinished_document(identity: str, text: str) -> Document:
+    """The document in a draft's file, its card as far as it is filled in."""
+    yaml_text, body = split_file(text)
+    values = read_values(yaml_text)
+    title, summary, publisher, url, license_words = (
+        " ".join(str(values.get(key) or "").split()) for key in ("title", "summary", "publisher", "url", "license")
+    )
+    # A moment is a day for Python, and no day can be compared with it.
+    published = values["published"] if type(values.get("published")) is date else None
+    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words), body.strip("\n"), "")
+
+
+def with_card(data: bytes, name: str) -> tuple[str, tuple[str, ...]] | None:
+    """A Markdown file that has a card already, as the text of a draft, and what to look at in it; None where it has no card.
+
+    Its text goes through the same reading as that of any foreign file. Where nothing had to be taken out, it stays as it is.
+
+    Raises:
+        SourceError: its text cannot be read.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    yaml_text, body = split_file(text)
+    values = read_values(yaml_text)
+    if not values:
+        return None
+    try:
+        # The ending keeps the reader from looking for another card at the top of the text.
+        extract = read_foreign(body.encode(), f"{PurePath(name).stem}.txt")
+    except SourceError as error:
+        raise SourceError(error.message, error.hint, path=name) from error
+    read = f"# {extract.title}\n\n{extract.text}" if extract.title else extract.text
+    card: dict[str, Any] = _visible(values)
+    warnings = extract.warnings
+    if card != values:
+        warnings += ("Invisible characters were taken out of the card.",)
+    review, claimed = _without_claim(card.get("review"))
+    if claimed:
+        warnings += (f"The file claims a review by {claimed[:80]}; it was not taken over.",)
+        card["review"] = review
+    if card == values and "title" in card and not warnings and read.split() == body.split():
+        try:
+            return set_status(text, "draft", name), ()
+        except SourceError:
+            # Its card is so written that no status can be put into it; then it is written anew.
+            read = body
+    return article_text(card | {"status": "draft"}, read), warnings
+
+
+def _without_claim(review: Any) -> tuple[dict[str, Any], str]:
+    """What a foreign file's ``review`` may say here, and by whom it claims a review; empty where it claims none."""
+    if not isinstance(review, dict):
+        return {"state": "pending"}, tidy_line(str(review or ""))
+    claims = review.get("state", "pending") != "pending" or any(review.get(key) not in (None, "") for key in ("by", "on"))
+    kept = {"state": "pending"} | ({"due": review["due"]} if review.get("due") is not None else {})
+    return kept, (tidy_line(str(review.get("by") or "")) or "somebody") if claims else ""
+
+
+def _visible(value: Any) -> Any:
+    """A value of a card without characters that show nothing."""
+    if isinstance(value, str):
+        return leave_out_invisible(value)
+    if isinstance(value, list):
+        return [_visible(one) for one in value]
+    if isinstance(value, dict):
+        return {_visible(key): _visible(one) for key, one in value.items()}
+    return value

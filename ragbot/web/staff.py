@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk, Draft
-from ragbot.curating.desk import unfinished_document
+from ragbot.curating.drafting import unfinished_document
 from ragbot.curating.missing import Feedback
 from ragbot.curating.proofing import proof
 from ragbot.errors import RagbotError, SourceError
@@ -179,7 +179,8 @@ class Staff:
 
     def _drafts(self) -> tuple[list[Draft], list[str]]:
         """All drafts that can be opened, and what is wrong with the others."""
-        drafts, problems = [], []
+        drafts = []
+        problems = [f"{path.name} lies among the drafts and cannot be one. Rename it, or take it away." for path in self.desk.stray_files()]
         for identity in self.desk.draft_ids():
             try:
                 drafts.append(self.desk.draft(identity))

@@ -88,7 +88,7 @@ def test_the_whole_way_of_an_article_is_recorded(desk: Desk) -> None:
     desk.restore(identity, "Ada", first.after.article)
     assert "young" not in desk.draft(identity).text
     assert [(act.action, act.by) for act in desk.history.acts(identity)] == [
-        ("drafted", "Ada"), ("published", "Bo"), ("edited", "Ada"), ("edited", "Ada"), ("published", "Bo"), ("retired", "Cy"), ("restored", "Cy"),
+        ("imported", "Ada"), ("published", "Bo"), ("edited", "Ada"), ("edited", "Ada"), ("published", "Bo"), ("retired", "Cy"), ("restored", "Cy"),
         ("restored", "Ada"),
     ]  # fmt: skip
     assert all(act.at.endswith("+00:00") for act in desk.history.acts())
@@ -142,7 +142,13 @@ def test_two_people_do_not_overwrite_each_other(desk: Desk) -> None:
 
 @pytest.mark.parametrize("identity", ["../slugs", "/etc/passwd", "", ".hidden", "a/b", "a\\b", "x" * 200])
 def test_ids_lead_nowhere_else(desk: Desk, identity: str) -> None:
-    for act in (desk.draft, desk.article_text, lambda one: desk.publish(one, "Ada"), lambda one: desk.retire(one, "Ada"), lambda one: desk.save(one, "words", "Ada")):
+    for act in (
+        desk.draft,
+        desk.article_text,
+        lambda one: desk.publish(one, "Ada"),
+        lambda one: desk.retire(one, "Ada"),
+        lambda one: desk.save(one, "words", "Ada"),
+    ):
         with pytest.raises(SourceError):
             act(identity)
 
@@ -152,7 +158,7 @@ def test_a_torn_line_of_the_record_loses_no_other(desk: Desk) -> None:
     record = desk.history.folder / "acts.jsonl"
     record.write_bytes(record.read_bytes() + b'{"id": "torn by a power c')
     desk.publish("slugs", "Bo")
-    assert [act.action for act in desk.history.acts("slugs")] == ["drafted", "published"]
+    assert [act.action for act in desk.history.acts("slugs")] == ["imported", "published"]
 
 
 def test_a_damaged_version_is_not_restored(desk: Desk) -> None:
@@ -200,3 +206,82 @@ def test_retiring_changes_the_status_and_nothing_else(data: bytes, settings: Mak
 def test_only_an_article_that_is_there_can_be_retired(settings: MakeSettings, copied_library: Path) -> None:
     with pytest.raises(SourceError, match="There is no article 'nowhere'"):
         Desk(settings(sources=copied_library)).retire("nowhere", "Ada")
+
+
+def test_what_lies_among_the_drafts_and_is_none_hides_no_draft(desk: Desk) -> None:
+    desk.add_file(ARTICLE.encode(), "slugs.md", "Ada")
+    before = desk.draft_ids()
+    stray = ["My draft.md", "dead.md", "folder.md", "ünï.md"]
+    (desk.drafts_folder / "My draft.md").write_text(ARTICLE, encoding="utf-8")
+    (desk.drafts_folder / "dead.md").symlink_to(desk.folder / "nowhere")
+    (desk.drafts_folder / "folder.md").mkdir()
+    (desk.drafts_folder / "ünï.md").write_text(ARTICLE, encoding="utf-8")
+    for name in ("README.md", ".hidden.md", "notes.txt"):
+        (desk.drafts_folder / name).write_text(ARTICLE, encoding="utf-8")
+    (desk.folder / "My article.md").write_text(ARTICLE.replace("published", "draft"), encoding="utf-8")
+    assert desk.draft_ids() == before
+    assert [path.name for path in desk.stray_files()] == stray
+    assert all(desk.draft(identity) for identity in desk.draft_ids())
+    for name in (*stray, "README.md"):
+        with pytest.raises(SourceError):
+            desk.draft(name.removesuffix(".md"))
+
+
+def test_there_is_nothing_stray_where_there_are_no_drafts(desk: Desk) -> None:
+    assert desk.stray_files() == []
+
+
+def test_a_file_that_cannot_be_opened_hides_no_draft(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.add_file(ARTICLE.encode(), "slugs.md", "Ada")
+
+    def closed(path: Path, *_: object, **__: object) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    monkeypatch.setattr(Path, "read_text", closed)
+    assert desk.draft_ids() == ["slugs"]
+    with pytest.raises(SourceError, match="The draft cannot be opened: Permission denied"):
+        desk.draft("slugs")
+
+
+@pytest.mark.parametrize(
+    "card", ["title: 0x_", "? [a]\n: b", f"title: 0x{'f' * 5000}", "published: 2026-01-05 10:00:00", "review: [a]", "- a", "title: {a: [b]}"]
+)
+def test_a_draft_with_a_card_that_is_none_is_shown_with_its_problem(desk: Desk, card: str) -> None:
+    desk.drafts_folder.mkdir()
+    (desk.drafts_folder / "odd.md").write_text(f"---\n{card}\n---\nWords.\n", encoding="utf-8")
+    draft = desk.draft("odd")
+    assert draft.problem is not None
+    assert draft.document.text == "Words."
+    assert draft.document.source.published is None
+    with pytest.raises(SourceError):
+        desk.publish("odd", "Ada")
+
+
+def test_only_versions_that_an_article_had_become_its_draft(desk: Desk) -> None:
+    desk.add_file(ARTICLE.encode(), "slugs.md", "Ada")
+    first = desk.publish("slugs", "Ada").after.article
+    assert first is not None
+    for identity, version in (("snails", first), ("coffee-grounds", first), ("slugs", hashlib.sha256(b"other").hexdigest()), ("slugs", "../x")):
+        with pytest.raises(SourceError, match="never had the version"):
+            desk.restore(identity, "Bo", version)
+    assert not list(desk.drafts_folder.glob("*.md"))
+
+
+def test_restoring_a_version_overwrites_no_other_draft(desk: Desk) -> None:
+    desk.add_file(ARTICLE.encode(), "slugs.md", "Ada")
+    first = desk.publish("slugs", "Ada").after.article
+    own = desk.save("slugs", ARTICLE.replace("lettuce", "hostas"), "Ada").after.draft
+    assert first is not None
+    assert own is not None
+    with pytest.raises(SourceError, match=r"There is a draft already of 'slugs'\. Publish it or put it away first\."):
+        desk.restore("slugs", "Bo", first)
+    assert "hostas" in desk.draft("slugs").text
+    assert desk.restore("slugs", "Bo", own).after.draft == own
+    desk.discard("slugs", "Ada")
+    desk.restore("slugs", "Bo", first)
+    assert "hostas" not in desk.draft("slugs").text
+    desk.discard("slugs", "Ada")
+    # A draft that was put away comes back.
+    desk.restore("slugs", "Bo", own)
+    assert "hostas" in desk.draft("slugs").text

@@ -29,7 +29,7 @@ def test_lines_and_control_characters(text: str, tidy: str) -> None:
 
 @pytest.mark.parametrize(
     "one",
-    "\u00ad\u061c\u115f\u1160\u17b4\u180e\u200b\u200e\u200f\u202a\u202e\u2060\u2063\u2066\u2069\u206a\u3164\ufeff\uffa0\ufff9\U000e0001\U000e0041\U000e0101\U000e01ef",
+    "\u00ad\u061c\u115f\u1160\u17b4\u180e\u200b\u200e\u200f\u202a\u202e\u2060\u2063\u2066\u2069\u206a\u3164\ue000\ue001\ufeff\uffa0\ufff9\U000e0001\U000e0041\U000e0101\U000e01ef",
 )
 def test_invisible_characters_are_taken_out_and_counted(one: str) -> None:
     extract = Extract(f"Ignore{one}{one} the ru{one}les.").tidied()
@@ -87,3 +87,7 @@ def test_tidying_twice_changes_nothing_more(text: str) -> None:
     assert "\n\n\n" not in once.text
     assert "\n" not in once.title
     (once.text + once.title).encode()
+
+
+def test_private_marks_of_the_chat_page_are_taken_out_and_no_other_private_characters() -> None:
+    assert Extract("\ue000one\ue001 \ue002two").tidied().text == "one \ue002two"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from ragbot.errors import SourceError
 from ragbot.reading import read_source
+from ragbot.reading.front_matter import MOST_CARD_CHARACTERS, read_values, replace_status, set_status, split_file
 from ragbot.records import Caution, Reference, Review, Source
 
 REQUIRED = "title: Tomatoes\nsummary: On tomatoes.\npublisher: Example Garden Society\nurl: https://example.org/\n"
@@ -117,3 +120,135 @@ def test_yaml_nested_without_end_is_an_error_and_no_crash(tmp_path: Path) -> Non
 @pytest.mark.parametrize("doi", ["10.5555/14", '"10.5555/14"'])
 def test_a_doi_is_words_and_no_number(doi: str, tmp_path: Path) -> None:
     assert card(f"references: [{{key: a, title: A, doi: {doi}}}]\n", tmp_path).references[0].doi == "10.5555/14"
+
+
+def timed(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+# What YAML reads as a number, a day or a key, and then cannot build; each broke the staff page with an error of Python's own.
+IMPOSSIBLE = {
+    "a list as a key": "? [a]\n: b",
+    "a mapping as a key": "? {a: b}\n: c",
+    "a list as a key within": "topics: {[a]: b}",
+    "a key that is no day": "? !!timestamp x\n: b",
+    "binary without digits": "license: 0b_",
+    "hexadecimal without digits": "license: 0x_",
+    "a long number": f"license: {'9' * 5000}",
+    "a long hexadecimal number": f"license: 0x{'f' * 5000}",
+    "a number without digits": 'license: !!int ""',
+    "no day": "license: !!timestamp x",
+    "no such day": "license: 2026-02-30",
+    "no number": "license: !!float x",
+    "a number beyond all": f"license: {':'.join(['9' + '0' * 300] + ['59'] * 300)}.5",
+    "no truth": "license: !!bool perhaps",
+    "not binary": "license: !!binary ö",
+    "no pairs": "license: !!pairs x",
+    "no set": "license: !!set [a]",
+    "an unknown tag": "license: !!python/object:os.system x",
+    "never closed": "license: 'x",
+    "a control character": "license: \x01",
+}
+
+
+@pytest.mark.parametrize("more", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_impossible_values_are_an_error_with_a_line_and_no_crash(more: str, tmp_path: Path) -> None:
+    assert read_values(REQUIRED + more) == {}
+    with pytest.raises(SourceError) as caught:
+        card(more + "\n", tmp_path)
+    assert caught.value.line is not None
+    # A control character is refused without its place.
+    assert caught.value.line >= 6 or more.endswith("\x01")
+    with pytest.raises(SourceError, match="front matter"):
+        set_status(f"---\n{REQUIRED}{more}\n---\nWords.\n", "draft")
+    with pytest.raises(SourceError, match="front matter"):
+        replace_status(REQUIRED + more, "draft")
+
+
+def test_aliases_and_anchors_are_refused_before_anything_grows_of_them(tmp_path: Path) -> None:
+    bomb = "x0: &x0 [a, b]\n" + "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 8)) + "authors: *x7\n"
+    assert len(bomb) < 1000
+    assert read_values(REQUIRED + bomb) == {}
+    assert read_values("a: &x b\n") == {}
+    assert read_values("a: 'R&D *x'\n") == {"a": "R&D *x"}
+    with pytest.raises(SourceError, match=r"anchor \(&\) or an alias \(\*\)") as caught:
+        card(bomb, tmp_path)
+    assert caught.value.line == 6
+
+
+def test_a_card_has_an_end(tmp_path: Path) -> None:
+    long = f"license: {'x' * MOST_CARD_CHARACTERS}\n"
+    assert read_values(long) == {}
+    with pytest.raises(SourceError, match="more than 100,000 characters"):
+        card(long, tmp_path)
+    with pytest.raises(SourceError, match="more than 100,000 characters"):
+        replace_status(long, "draft")
+    assert card(f"license: {'x' * 90_000}\n", tmp_path).license.startswith("xxx")
+
+
+def test_a_file_of_rules_is_split_at_once() -> None:
+    assert timed(lambda: split_file("---\n" * 3_000_000)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("title: T\n", "status: draft\ntitle: T\n"),
+        ("title: T\r\n", "status: draft\r\ntitle: T\r\n"),
+        ("", "status: draft\n"),
+        ("# a remark\n", "status: draft\n# a remark\n"),
+        ("status: published\ntitle: T\n", "status: draft\ntitle: T\n"),
+        ("{title: T}\n", "{status: draft, title: T}\n"),
+        ("{title: T, status: published}\n", "{title: T, status: draft}\n"),
+        ("status: |\n  published\ntitle: T\n", "status: draft\ntitle: T\n"),
+        ("status:\n  - published\ntitle: T\n", "status: draft\ntitle: T\n"),
+        ("status:\ntitle: T\n", "status: draft\ntitle: T\n"),
+    ],
+)
+def test_the_status_is_set_however_the_card_is_written(text: str, after: str) -> None:
+    assert replace_status(text, "draft") == after
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "words\n", "? status\n: published\n", "[title, T]\n"])
+def test_where_no_status_can_be_set_it_is_told(text: str) -> None:
+    with pytest.raises(SourceError, match="The status cannot be set"):
+        replace_status(text, "draft")
+
+
+@pytest.mark.parametrize("text", ["", "Words.", "---\ntitle: T\n", "Words.\n---\ntitle: T\n---\n", "Words.\n---\n"])
+def test_no_status_is_set_without_front_matter(text: str) -> None:
+    with pytest.raises(SourceError, match="There is no front matter"):
+        set_status(text, "draft", "slugs.md")
+
+
+@pytest.mark.parametrize(
+    "review", ["{state: reviewed}", "{state: reviewed, by: Ada}", "{state: reviewed, on: 2026-01-05}", "{state: reviewed, by: ' ', on: 2026-01-05}"]
+)
+def test_a_review_that_has_taken_place_says_who_and_when(review: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"A review that has taken place needs 'by' and 'on'\.$") as caught:
+        card(f"review: {review}\n", tmp_path)
+    assert caught.value.line == 6
+    assert card("review: {state: pending, due: 2027-01-05}\n", tmp_path).review.due == date(2027, 1, 5)
+
+
+def test_words_of_the_card_stand_in_one_line(tmp_path: Path) -> None:
+    several = '"a\\n\\n# b\\tc"'
+    path = tmp_path / "tomatoes.md"
+    path.write_text(
+        f"---\ntitle: {several}\nsummary: {several}\npublisher: {several}\nurl: https://example.org/\nauthors: [{several}]\ntopics: [{several}]\nlicense: {several}\n"
+        f"review: {{by: {several}}}\nreferences: [{{key: a, title: {several}, authors: {several}, container: {several}}}]\n"
+        f"cautions: [{{claim: {several}, see: b, why: {several}}}]\n---\nWords.\n",
+        encoding="utf-8",
+    )
+    source, line = read_source(path).source, "a # b c"
+    assert (source.title, source.summary, source.publisher, source.license, source.review.by) == (line,) * 5
+    assert source.authors == source.topics == (line,)
+    assert (source.references[0].title, source.references[0].authors, source.references[0].container) == (line,) * 3
+    assert source.cautions == (Caution("a\n\n# b\tc", "b", line),)
+
+
+def test_words_of_nothing_but_separators_are_empty(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="The value of 'topics.0' cannot be used"):
+        card('topics: ["\\x1c"]\n', tmp_path)

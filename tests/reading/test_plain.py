@@ -47,7 +47,7 @@ def test_the_title_of_a_hostile_line_takes_no_time() -> None:
         ("Words.<!-- one -->\n<!-- two -->", "Words.", "one two"),
         ("Words.\n<!-- never\nclosed\n\nat all", "Words.", "never closed at all"),
         ("Words.<!---->", "Words.", None),
-        ("Words <! -- and -- > arrows -->", "Words <! -- and -- > arrows -->", None),
+        ("Words <! -- and -- > arrows -->", "Words <! -- and -- > arrows -- >", None),
     ],
 )
 def test_comments_are_left_out_and_named(text: str, seen: str, hidden: str | None) -> None:
