@@ -172,7 +172,7 @@ def test_publish_retire_and_restore_are_followed_by_the_index_and_the_record(des
     assert told("sources", "restore", "slugs", "--version", published, "--by", "Ed")["version"] == published
     assert (tmp_path / "sources" / "drafts" / "slugs.md").read_bytes() == (tmp_path / "sources" / "slugs.md").read_bytes()
     acts = told("sources", "history", "slugs")
-    assert [(act["action"], act["by"]) for act in acts] == [("drafted", "Ada"), ("published", "Bo"), ("retired", "Cy"), ("restored", "Di"), ("restored", "Ed")]
+    assert [(act["action"], act["by"]) for act in acts] == [("imported", "Ada"), ("published", "Bo"), ("retired", "Cy"), ("restored", "Di"), ("restored", "Ed")]
     assert acts[1]["after"]["article"] == published
     assert run([*desk, "sources", "history", "slugs"]) == 0
     lines = capsys.readouterr().out.splitlines()
