@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from ragbot.errors import ModelError, ModelMissingError
@@ -245,18 +244,3 @@ def _keep_shared_states(model: SentenceTransformer) -> None:
     encoder: Any = model[0].auto_model.encoder  # type: ignore[union-attr]
     encoder.layer[min(SHARED_LAYERS, len(encoder.layer) - 1)].register_forward_pre_hook(keep, with_kwargs=True)
     model.append(SharedStates())
-
-
-class LangchainEmbeddings(Embeddings):
-    """The embedder as LangChain knows it."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = self._embedder.encode(texts).tolist()
-        return vectors
-
-    def embed_query(self, text: str) -> list[float]:
-        vector: list[float] = self._embedder.encode_questions([text])[0].tolist()
-        return vector

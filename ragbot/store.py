@@ -10,30 +10,36 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from langchain_core.embeddings import Embeddings
+from typing import TYPE_CHECKING, Any
 
 from ragbot.errors import IndexBrokenError
 from ragbot.models import Vectors, digest_of_file
 from ragbot.records import Chunk
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
 
 COLLECTION = "chunks"
 FOLDER = "chroma"
 BATCH = 2000
 
 
-class _Precomputed(Embeddings):
+def _precomputed(vectors: Vectors) -> Embeddings:
     """Hands Chroma the vectors that are there already."""
+    # Imported late, because a process that only verifies does without LangChain.
+    from langchain_core.embeddings import Embeddings
 
-    def __init__(self, vectors: Vectors) -> None:
-        self._rows = iter(vectors)
+    class Precomputed(Embeddings):
+        def __init__(self) -> None:
+            self._rows = iter(vectors)
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [next(self._rows).tolist() for _ in texts]
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [next(self._rows).tolist() for _ in texts]
 
-    def embed_query(self, text: str) -> list[float]:
-        raise TypeError("questions are embedded by ragbot.models")
+        def embed_query(self, text: str) -> list[float]:
+            raise TypeError("questions are embedded by ragbot.models")
+
+    return Precomputed()
 
 
 def load_chroma() -> None:
@@ -73,7 +79,7 @@ def write_vectors(folder: Path, chunks: Sequence[Chunk], vectors: Vectors, *, co
         if copied_from is not None:
             _copy_vectors(copied_from / FOLDER, folder / FOLDER)
         client = _client(folder / FOLDER)
-        store = _as_langchain(client, _Precomputed(vectors), create=True)
+        store = _as_langchain(client, _precomputed(vectors), create=True)
         if without:
             store.delete(list(without))
         for start in range(0, len(chunks), BATCH):

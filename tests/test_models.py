@@ -16,13 +16,13 @@ from ragbot.models import (
     PUBLISHED_DIGEST,
     WEIGHTS_FILE,
     Embedder,
-    LangchainEmbeddings,
     States,
     Tokens,
     Vectors,
     digest_of_file,
     find_embedding_model,
 )
+from ragbot.retrieving import LangchainEmbeddings
 
 NO_PACKAGE = "no_such_package_of_weights"
 QUESTIONS = ["How much water does a tomato need?", "Do coffee grounds help?", "Why do tomatoes crack?"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangchainDocument
+from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
@@ -24,7 +25,7 @@ from ragbot.retrieving.lexical import LexicalIndex
 from ragbot.retrieving.reranking import Reranker
 from ragbot.terms import terms_of
 
-__all__ = ["LangchainRetriever", "LexicalIndex", "Reranker", "Retriever", "fuse"]
+__all__ = ["LangchainEmbeddings", "LangchainRetriever", "LexicalIndex", "Reranker", "Retriever", "fuse"]
 
 # How many passages each way finds before they are fused.
 DEPTH = 40
@@ -113,3 +114,18 @@ def as_langchain_document(passage: Passage) -> LangchainDocument:
             "found_by": list(passage.found_by),
         },
     )
+
+
+class LangchainEmbeddings(Embeddings):
+    """The embedder as LangChain knows it."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self._embedder.encode(texts).tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        vector: list[float] = self._embedder.encode_questions([text])[0].tolist()
+        return vector
