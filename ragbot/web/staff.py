@@ -43,6 +43,7 @@ from ragbot.web.signing_in import (
     goal_of,
     safe_goal,
 )
+from ragbot.web.staff_forms import edited_text
 
 _log = logging.getLogger("ragbot")
 MOST_UPLOAD_BYTES = 20_000_000
@@ -263,7 +264,7 @@ class Staff:
     def _save(self, identity: str, session: Session, form: FormData, publish: bool) -> str | None:
         """Saves what a form says, and publishes it if asked to; the page that tells why not, with everything as it was typed, or None."""
         draft = self.desk.draft(identity)
-        text, slip = pages.edited_text(draft.text, form)
+        text, slip = edited_text(draft.text, form)
         seen = _words(form, "seen")
         try:
             if slip:

@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from html import escape
-from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
-from starlette.datastructures import FormData
 
 from ragbot.chunking import split_document
 from ragbot.curating import Act, Draft, Origin
-from ragbot.curating.drafting import article_text
 from ragbot.curating.missing import NOWHERE, Kept, Usage
 from ragbot.curating.proofing import MOST_PROOFED, Finding, still_missing
 from ragbot.errors import RagbotError, SourceError
@@ -25,6 +21,7 @@ from ragbot.settings import Settings
 from ragbot.web.reindexing import Progress
 from ragbot.web.rendering import PAGE_LINE
 from ragbot.web.signing_in import Session
+from ragbot.web.staff_forms import card_fields
 
 KINDS = {
     "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
@@ -36,17 +33,8 @@ DONE = {
     "retire": "It is retired, and gone from all answers.", "restore": "It is published again.", "restored": "That version is the draft now.",
     "undone": "The last act is undone.", "discarded": "The draft is discarded.",
 }  # fmt: skip
-MORE_EXAMPLE = "references:&#10;- {key: smith2024, title: &quot;A title&quot;, authors: &quot;Smith A&quot;, year: 2024, doi: 10.1000/xyz}"
 GRAVE = ("incomplete", "hidden", "instruction")
 FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
-# What the form shows as single fields; the rest of the card is YAML of its own.
-FIELDS = (
-    ("title", "Title", ""), ("summary", "Summary, one sentence", ""), ("publisher", "Publisher", ""),
-    ("url", "Address of the source, or a page of yours where it stands", "https://…"), ("authors", "Authors, separated by ;", ""), ("published", "Date of the source", ""),
-    ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, separated by ;", ""),
-)  # fmt: skip
-DAYS = ("published", "review_on", "review_due")
-REVIEW_FIELDS = (("by", "Reviewed by"), ("on", "Reviewed on"), ("due", "To be reviewed again by"))
 
 
 def sign_in_page(problem: str = "", goal: str = "/staff") -> str:
@@ -157,7 +145,7 @@ def draft_page(
         + f"{_findings(findings)}"
         f"{_side_by_side(draft, origin, findings)}"
         f'<form method="post" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape(draft.digest)}">'
-        f"<h2>About this article</h2><div class=st-fields>{_card_fields(values, more)}</div>"
+        f"<h2>About this article</h2><div class=st-fields>{card_fields(values, more)}</div>"
         f'<h2>Text</h2><label>Markdown <textarea name="body" rows="24">{escape(split_file(draft.text)[1].strip())}</textarea></label>'
         '<p class="st-acts st-bar"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main"'
         + f"{ask}>Publish</button> "
@@ -247,90 +235,11 @@ def still_to_do(draft: Draft) -> str:
     return f"still to fill in: {', '.join(missing)}" if missing else problem_words(draft.problem) if draft.problem else ""
 
 
-def edited_text(text: str, form: FormData) -> tuple[str, str]:
-    """A draft's file with what a form says in place of what it said, and what of it cannot be read, if anything; then that stays as it
-    was. Keys of the card that the form does not know stay."""
-    yaml_text, body = split_file(text)
-    before = read_values(yaml_text)
-    card = dict(before)
-    for key, _, _ in FIELDS:
-        said = _said(form, key)
-        if said is not None and said != _shown(before.get(key)):
-            card[key] = (
-                [one.strip() for one in said.split(";") if one.strip()] if key in ("authors", "topics") else _as_date(said) if key == "published" else said
-            )
-    review = dict(before["review"]) if isinstance(before.get("review"), dict) else {}
-    for key, _ in REVIEW_FIELDS:
-        said = _said(form, f"review_{key}")
-        if said is not None and said != _shown(review.get(key)):
-            review[key] = said if key == "by" else _as_date(said)
-    review = {key: value for key, value in review.items() if value not in ("", None)}
-    if "review_state" in form:
-        review["state"] = "reviewed" if _said(form, "review_state") == "reviewed" else "pending"
-    card["review"] = review
-    rest = _said(form, "more")
-    slip = ""
-    if rest is not None and rest != _more(before).strip():
-        read = read_values(rest)
-        if (rest and not read) or read.keys() - {"references", "cautions"} or not all(isinstance(one, list) for one in read.values()):
-            slip = "References and cautions cannot be read. Begin with a line 'references:'; put values that hold a colon in quotes."
-        else:
-            card |= {key: read.get(key, []) for key in ("references", "cautions")}
-    words = _said(form, "body")
-    words = body.strip() if words is None else words
-    return text if card == before and words == body.strip() else article_text(card, words), slip
-
-
-def _said(form: FormData, key: str) -> str | None:
-    value = form.get(key)
-    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else None
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return "; ".join(str(one) for one in value)
-    return "" if value is None else str(value).strip()
-
-
-def _as_date(words: str) -> Any:
-    """The date that was written, or the words themselves, which the reader will then refuse with their line."""
-    try:
-        return date.fromisoformat(words) if words else None
-    except ValueError:
-        return words
-
-
-def _more(values: Mapping[str, Any]) -> str:
-    """The parts of a card that no field shows, as YAML."""
-    rest = {key: values[key] for key in ("references", "cautions") if values.get(key)}
-    return str(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True, width=120)) if rest else ""
-
-
-def _card_fields(values: Mapping[str, Any], typed_more: str | None = None) -> str:
-    review = values.get("review") if isinstance(values.get("review"), dict) else {}
-    assert isinstance(review, dict)
-    fields = [_field(key, label, values.get(key), hint) for key, label, hint in FIELDS]
-    fields += [_field(f"review_{key}", label, review.get(key)) for key, label in REVIEW_FIELDS]
-    options = "".join(f"<option{' selected' if review.get('state', 'pending') == state else ''}>{state}</option>" for state in ("pending", "reviewed"))
-    fields.append(f'<label>Clinical review <select name="review_state">{options}</select></label>')
-    more = (
-        f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false" placeholder="{MORE_EXAMPLE}">{escape(_more(values) if typed_more is None else typed_more)}</textarea></label>'
-    )
-    return "".join(fields) + more
-
-
 def _told(done: str = "", problem: str = "") -> str:
     """What was just done, or why it was not."""
     if problem:
         return f'<p class="st-problem" role="alert">{escape(problem)} Your words are below.</p>'
     return f'<p class="st-done" role="status">{DONE[done]}</p>' if done in DONE else ""
-
-
-def _field(name: str, label: str, value: Any, hint: str = "") -> str:
-    """A field of the card; a day has a calendar, unless something else stands there, which a calendar would not show."""
-    words = _shown(value)
-    kind = "date" if name in DAYS and (not words or isinstance(_as_date(words), date)) else "text"
-    return f'<label>{label} <input name="{name}" type="{kind}" value="{escape(words, quote=True)}" placeholder="{hint}"></label>'
 
 
 def _findings(findings: Sequence[Finding]) -> str:
