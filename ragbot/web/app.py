@@ -31,6 +31,7 @@ from ragbot.web.rendering import article_html
 from ragbot.web.staff import Staff
 
 _log = logging.getLogger("ragbot")
+SECONDS_TO_FINISH = 10.0
 STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "staff.css": "text/css", "staff.js": "text/javascript"}
 
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
     # What staff, or somebody in the folder, did while no server was there is followed at the start.
-    background = BotInTheBackground(settings, lambda: reindexing.request() if settings.staff or settings.watch else None)
+    background = BotInTheBackground(settings, lambda: reindexing.request() if background.loaded is not None and (settings.staff or settings.watch) else None)
     reindexing = Reindexing(
         settings,
         lambda: bot.embedder if (bot := background.loaded) is not None else None,
@@ -66,8 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
         if settings.watch:
             watch_sources(settings.sources, reindexing.request, stop)
         yield
-        # A build that is under way dies with the process, which harms nothing; waiting for it would hold up whoever stops the server.
         stop.set()
+        # A build that takes longer dies with the process, which harms nothing; but mostly it is a matter of seconds.
+        await run_in_threadpool(reindexing.stop, SECONDS_TO_FINISH)
 
     app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 

@@ -60,13 +60,13 @@ class Reindexing:
                 self._thread.start()
             self._wanted.notify()
 
-    def stop(self) -> None:
-        """Ends after the run that is under way; what was asked for meanwhile is not begun."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Ends after the run that is under way, for which it waits no longer than the seconds; what was asked for meanwhile is not begun."""
         with self._wanted:
             self._stopping = True
             self._wanted.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _work(self) -> None:
         while True:
