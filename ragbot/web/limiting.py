@@ -27,7 +27,7 @@ class QuestionLimiter:
 
     def admits(self, visitor: str) -> bool:
         """Whether this visitor may ask now; asking counts."""
-        return all(self._limiter.hit(limit, visitor) for limit in self._limits)
+        return all(self._limiter.hit(limit, visitor_group(visitor)) for limit in self._limits)
 
 
 class SignInLimiter:

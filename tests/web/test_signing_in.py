@@ -27,7 +27,7 @@ from starlette.testclient import TestClient
 from ragbot.errors import SettingsError
 from ragbot.settings import Settings
 from ragbot.web import app as serving
-from ragbot.web.limiting import BAD_TRIES, KNOWN_VISITORS, NAME_TRIES_PER_HOUR, TRY_MINUTES, SignInLimiter, visitor_group
+from ragbot.web.limiting import BAD_TRIES, KNOWN_VISITORS, NAME_TRIES_PER_HOUR, TRY_MINUTES, QuestionLimiter, SignInLimiter, visitor_group
 from ragbot.web.protecting import Doorkeeper
 from ragbot.web.reindexing import Reindexing
 from ragbot.web.signing_in import (
@@ -461,3 +461,9 @@ def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
         page.wait_for_url("**/staff/drafts/slugs?*")
         browser.close()
     assert "Words that took an hour." in staff.desk.draft("slugs").text
+
+
+def test_one_household_asks_as_one_visitor(settings: Callable[..., Settings]) -> None:
+    limiter = QuestionLimiter(settings(questions_per_minute=3))
+    assert [limiter.admits(f"2001:db8:1:2::{number}") for number in range(4)] == [True, True, True, False]
+    assert limiter.admits("2001:db8:1:3::1")
