@@ -213,7 +213,11 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
             return chat.mark(answers or [], (len(messages or []) - 1 - place) // 2, event.liked is True or event.liked == "Like")
 
         conversation.like(thumb, [conversation, told], [told], api_visibility="private", show_progress="hidden")
-        conversation.clear(lambda: ([], []), None, [turns, told], api_visibility="private", show_progress="hidden")
+        def forget_answers() -> list[Answer | None]:
+            # The turns stay: help that was called for a moment ago has to stand, whatever was cleared from the page.
+            return []
+
+        conversation.clear(forget_answers, None, [told], api_visibility="private", show_progress="hidden")
 
         def respond(asked: str, messages: Messages, remembered: list[Turn], answers: list[Answer | None], request: gr.Request) -> Iterator[tuple[Any, ...]]:
             visitor = request.client.host if request and request.client else "unknown"
