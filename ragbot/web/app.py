@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
@@ -19,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from ragbot.curating.missing import Feedback
-from ragbot.errors import RagbotError, SettingsError
+from ragbot.errors import RagbotError
 from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
 from ragbot.records import Span
@@ -37,7 +34,6 @@ from ragbot.web.reindexing import Reindexing
 from ragbot.web.rendering import article_html
 from ragbot.web.staff import Staff
 
-_log = logging.getLogger("ragbot")
 SECONDS_TO_FINISH = 10.0
 STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "staff.css": "text/css", "staff.js": "text/javascript"}
 
@@ -151,38 +147,3 @@ def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Respons
 def _frame_html(settings: Settings, policy: Policy, responses: Responses) -> tuple[str, str]:
     note = "" if settings.model == "extractive" else f"Your question is sent to the language model {settings.model}. Every sentence it writes is checked."
     return pages.header_html(policy, responses, note), pages.panel_html() + pages.first_help_html(responses)
-
-
-def run_server(settings: Settings) -> None:
-    """Serves the site until it is stopped.
-
-    Raises:
-        SettingsError: the address or port cannot be used.
-    """
-    listening = _bind(settings)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        # uvicorn would believe X-Forwarded-For from loopback, so that anybody on this machine could pass for any visitor.
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-    )
-    print(f"ragbot is listening on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201 — the one line that a person who starts it waits for
-    uvicorn.Server(config).run(sockets=[listening])
-
-
-def _bind(settings: Settings) -> socket.socket:
-    """The bound socket, before anything heavy is loaded, so that a port in use is told at once."""
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        raise SettingsError(
-            f"The address {settings.host}:{settings.port} cannot be used: {error.strerror or error}.", "Stop what uses it, or give another --port."
-        ) from error
-    return listening

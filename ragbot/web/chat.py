@@ -72,6 +72,11 @@ class Chat:
         self._threads = anyio.CapacityLimiter(100)
 
     @property
+    def is_full(self) -> bool:
+        """Whether nobody more may wait for an answer."""
+        return self._slots.is_full
+
+    @property
     def privacy_notice(self) -> str:
         """What happens to a question, said before the first one is asked."""
         if not self._settings.keep_questions:

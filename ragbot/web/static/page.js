@@ -60,10 +60,13 @@
   const send = window.fetch;
   const place = () => document.getElementById("rb-first-help");
   const blocks = () => document.querySelectorAll("#conversation .rb-crisis").length;
+  // How many blocks the conversation held when the one that is shown here was called for; null where it stays until it is closed.
+  let standsFor = null;
 
-  function show(html) {
+  function show(html, until = null) {
     const box = place();
     if (!box) return;
+    standsFor = until;
     box.querySelector("#rb-first-help-body").innerHTML = html;
     box.hidden = false;
     box.scrollIntoView({ block: "nearest" });
@@ -93,7 +96,7 @@
     try { said = await reply.clone().json(); } catch { /* not ours: the words for a lost connection stand in */ }
     if (reply.ok) {
       // The conversation shows the same block a moment later; where that takes longer, it is shown here until then.
-      if (said.help) setTimeout(() => { if (blocks() === blocksBefore) show(said.help); }, SOON);
+      if (said.help) setTimeout(() => { if (blocks() === blocksBefore) show(said.help, blocksBefore); }, SOON);
     } else if (said.help) {
       show(paragraphs(said.words || "") + said.help);
     } else {
@@ -119,9 +122,7 @@
   };
 
   new MutationObserver(() => {
-    const box = place();
-    if (box && !box.hidden && box.querySelector(".rb-crisis") && blocks() > (window.rbBlocks || 0)) hide();
-    window.rbBlocks = blocks();
+    if (standsFor !== null && !place().hidden && blocks() > standsFor) hide();
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   document.addEventListener("click", (event) => {
