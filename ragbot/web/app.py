@@ -86,7 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
     above, below = _frame_html(settings, policy, responses)
     app.add_middleware(PageFrame, above=above, below=below)
-    door = partial(QuestionDoor, functions=functions, first_help=first_help, limiter=limiter)
+    door = partial(QuestionDoor, functions=functions, first_help=first_help, limiter=limiter, wait_outside=chat.wait_outside)
     app.add_middleware(Doorkeeper, questions=door, staff=staff)
     gr.mount_gradio_app(
         app,

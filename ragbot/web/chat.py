@@ -29,6 +29,8 @@ MAX_TURNS = 12
 MAX_SHOWN = 40
 # Two cores answer two questions side by side; twenty more wait about a second.
 SIDE_BY_SIDE, MAX_WAITING = 2, 20
+# A hundred wait at the door, at some twelve answers a second.
+MAX_INSIDE, MAX_OUTSIDE, OUTSIDE_SECONDS = 4, 100, 20.0
 # An answer grows on the page no more often than this: each time costs a few milliseconds for everybody.
 SECONDS_BETWEEN_SHOWN = 0.15
 LOADING_SECONDS = 120.0
@@ -75,6 +77,15 @@ class Chat:
     def is_full(self) -> bool:
         """Whether nobody more may wait for an answer."""
         return self._slots.is_full
+
+    async def wait_outside(self) -> None:
+        """Waits before a question is handed to Gradio, which does some work for each: so that help, which does not wait, need not stand
+        behind the work for sixty others.
+
+        Raises:
+            NoSlotError: too many wait, or for too long.
+        """
+        await self._slots.wait_outside(MAX_INSIDE, MAX_OUTSIDE, OUTSIDE_SECONDS)
 
     @property
     def privacy_notice(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +20,7 @@ from ragbot.web.chat import JUDGED_AT_ONCE
 from ragbot.web.first_help import FirstHelp
 from ragbot.web.limiting import QuestionLimiter
 from ragbot.web.page_events import Function, MalformedEventError, PageEvent, read_event
+from ragbot.web.slots import NoSlotError
 
 # A thumb is sent with the words of its answer, so a body may be longer than any question.
 MAX_BODY_BYTES = 100_000
@@ -42,7 +43,7 @@ class QuestionDoor:
     Args:
         app: Gradio's app, which gets each event written anew.
         functions: what the page has.
-        is_full: whether no more events are taken.
+        wait_outside: waits until a question may be handed on; raises ``NoSlotError`` where it may not.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class QuestionDoor:
         functions: Mapping[int, Function],
         first_help: FirstHelp,
         limiter: QuestionLimiter,
-        is_full: Callable[[], bool] = lambda: False,
+        wait_outside: Callable[[], Awaitable[None]],
     ) -> None:
         self._app = app
         self._functions = functions
         self._first_help = first_help
         self._limiter = limiter
-        self._is_full = is_full
+        self._wait_outside = wait_outside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,10 +79,14 @@ class QuestionDoor:
         client = scope.get("client")
         if not self._limiter.admits_address(client[0] if client else "unknown"):
             await self._refuse(429, "address_limit", danger, scope, receive, send)
-        elif self._is_full():
-            await self._refuse(503, "busy", danger, scope, receive, send)
-        else:
-            await self._pass_on(event, danger, scope, receive, send)
+            return
+        if danger is None and event.question is not None:
+            try:
+                await self._wait_outside()
+            except NoSlotError:
+                await self._refuse(503, "busy", None, scope, receive, send)
+                return
+        await self._pass_on(event, danger, scope, receive, send)
 
     async def _judge(self, question: str) -> Answer | None:
         if len(question) <= JUDGED_AT_ONCE:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+LOOK_SECONDS = 0.01
+
 
 class NoSlotError(Exception):
     """As many wait already as may wait."""
@@ -24,6 +26,8 @@ class Slots:
         self._max_waiting = max_waiting
         self._taken = 0
         self._semaphore: asyncio.Semaphore | None = None
+        self._outside = 0
+        self._turn: asyncio.Lock | None = None
 
     @property
     def is_full(self) -> bool:
@@ -47,3 +51,24 @@ class Slots:
                 yield
         finally:
             self._taken -= 1
+
+    async def wait_outside(self, below: int, max_outside: int, seconds: float) -> None:
+        """Waits, first come, first served, until fewer than ``below`` work or wait for it, without taking a place yet.
+
+        Raises:
+            NoSlotError: ``max_outside`` wait here already, or it took longer than so many seconds.
+        """
+        if self._outside >= max_outside:
+            raise NoSlotError
+        self._turn = self._turn or asyncio.Lock()
+        self._outside += 1
+        try:
+            async with asyncio.timeout(seconds), self._turn:
+                while self._taken >= below:
+                    await asyncio.sleep(LOOK_SECONDS)
+                # Whoever was let in takes a place a moment later.
+                await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise NoSlotError from None
+        finally:
+            self._outside -= 1
