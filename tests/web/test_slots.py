@@ -55,3 +55,23 @@ def test_a_place_is_given_back_where_the_work_fails_or_is_given_up() -> None:
 async def _forever(slots: Slots) -> None:
     async with slots.hold():
         await asyncio.Event().wait()
+
+
+def test_who_waits_outside_comes_in_one_by_one_and_not_for_ever() -> None:
+    async def crowd() -> None:
+        slots, order = Slots(1, 9), list[int]()
+
+        async def come(number: int) -> None:
+            await slots.wait_outside(1, 3, 30)
+            async with slots.hold():
+                order.append(number)
+                await asyncio.sleep(0)
+
+        outcomes = await asyncio.gather(*(come(number) for number in range(5)), return_exceptions=True)
+        assert [isinstance(one, NoSlotError) for one in outcomes] == [False, False, False, True, True]
+        assert order == [0, 1, 2]
+        async with slots.hold():
+            with pytest.raises(NoSlotError):
+                await slots.wait_outside(1, 3, 0.01)
+
+    asyncio.run(asyncio.wait_for(crowd(), 20))
