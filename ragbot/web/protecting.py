@@ -73,7 +73,7 @@ class Doorkeeper:
         questions: makes the door for questions before the app.
     """
 
-    def __init__(self, app: ASGIApp, questions: Callable[[ASGIApp], ASGIApp], staff: ASGIApp | None = None) -> None:
+    def __init__(self, app: ASGIApp, staff: ASGIApp | None = None, questions: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> None:
         self._app = app
         self._questions = questions(app)
         self._staff = staff

@@ -52,12 +52,12 @@ def run_server(settings: Settings) -> None:
 
 def _bind(settings: Settings) -> socket.socket:
     """The bound socket, before anything heavy is loaded, so that a port in use is told at once."""
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
     except OSError as error:
+        listening.close()
         raise SettingsError(
             f"The address {settings.host}:{settings.port} cannot be used: {error.strerror or error}.", "Stop what uses it, or give another --port."
         ) from error

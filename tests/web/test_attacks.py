@@ -96,6 +96,7 @@ def test_no_path_no_address_and_no_component_gets_past_the_door(client: httpx.Cl
                     assert path not in reply.text
         assert is_awake(client) < 1
     assert sent > 1000
+    listener.socket.close()
     assert listener.connections == 0
     assert sorted(site_folder.glob("files/**/*")) == before
     assert all(CANARY not in file.read_text(errors="replace") for file in site_folder.glob("files/**/*") if file.is_file())
