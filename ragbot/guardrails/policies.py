@@ -167,6 +167,30 @@ class Resources(_Strict):
     regions: dict[str, Region]
 
 
+class SocialKind(_Strict):
+    """A kind of small talk, or of question about the bot, with its fixed text. See social.yaml."""
+
+    name: str
+    label: Literal["small_talk", "about"]
+    text: str
+    patterns: tuple[Pattern, ...] = ()
+    takes_up: bool = False
+    ends: bool = False
+
+
+class Social(_Strict):
+    version: int
+    kinds: tuple[SocialKind, ...]
+
+    @model_validator(mode="after")
+    def _last_one_fits_all(self) -> Social:
+        for label in ("small_talk", "about"):
+            own = [kind for kind in self.kinds if kind.label == label]
+            if not own or own[-1].patterns or not all(kind.patterns for kind in own[:-1]):
+                raise ValueError(f"of the kinds of {label!r} the last one, and no other, has no patterns")
+        return self
+
+
 class Topics(_Strict):
     version: int
     topics: str
@@ -202,6 +226,7 @@ class Policy:
         self.texts, self.reviewed = texts.texts, texts.reviewed
         self.resources = _load(folder / "resources.yaml", Resources)
         self.topics = _load(folder / "topics.yaml", Topics)
+        self.social = _load(folder / "social.yaml", Social).kinds
         self.words = _load(folder / "words.yaml", Words).words
         for one in self.classes:
             if one.response is not None and one.response not in self.texts:
