@@ -100,7 +100,7 @@ def serve(
     settings = _settings(host=host, port=port, watch=watch or None)
     from ragbot import generations
 
-    generations.current_generation(settings.index)
+    generations.list_candidates(settings.index)
     from ragbot.web.app import run_server
 
     run_server(settings)
@@ -239,6 +239,7 @@ def index(
                 "chunks": report.chunks,
                 "embedded": report.embedded,
                 "reused": report.reused,
+                "mended": report.mended,
             }
         )
     elif report.switched:
@@ -247,6 +248,9 @@ def index(
         )
     else:
         stdout.print(f"{report.generation}: nothing has changed.", highlight=False)
+    if report.mended and not as_json:
+        more = f" and {len(report.mended) - 5} more" if len(report.mended) > 5 else ""
+        stdout.print(f"Damaged and mended: {', '.join(report.mended[:5])}{more}.", markup=False, highlight=False)
 
 
 @sources_app.command("list")

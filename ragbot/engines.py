@@ -73,23 +73,52 @@ class Engines:
         # A server may have been stopped after an article was retired and before the index had followed.
         self._withdrawn: frozenset[str] = retired_ids(settings.sources)
         self._outdated: frozenset[str] = frozenset()
-        self._lock = threading.Lock()
+        self._lock, self._replacing = threading.Lock(), threading.Lock()
         self._opening: _Opening | None = None
-        current = generations.current_generation(settings.index)
-        self._engine, self.alarms = self._open([current, *(folder for folder in generations.list_generations(settings.index) if folder != current)])
+        self._unnamed = ""
+        folders, problem = generations.list_candidates(settings.index)
+        self._engine, self.alarms = self._open(folders)
+        if problem is not None:
+            self._lose_current(problem)
+        self._keep_out(folders[0])
 
     def current(self) -> Engine:
         """The engine of the generation that CURRENT names; the one in use while that is opened, and where it cannot be."""
         try:
             folder = generations.current_generation(self._settings.index)
         except RagbotError as error:
-            self._alarm(str(error))
+            self._lose_current(str(error))
             return self._engine
+        if self._unnamed:
+            self._lose_current("")
         if folder.name != self._engine.generation.name:
             self._go_over_to(folder)
         elif self._outdated:
             self._stay()
         return self._engine
+
+    def replace(self, engine: Engine, problem: IndexBrokenError) -> Engine:
+        """Another engine, in place of one whose generation was found damaged, or was swept away, while it answered.
+
+        Raises:
+            IndexBrokenError: no other generation is sound; ``problem`` itself.
+        """
+        with self._replacing:
+            if self._engine is not engine:
+                return self._engine
+            folder = engine.generation.folder
+            if folder.is_dir():
+                self._alarm(str(problem))
+            try:
+                folders, _ = generations.list_candidates(self._settings.index)
+                opened, problems = self._open([one for one in folders if one != folder], engine)
+            except RagbotError:
+                raise problem from None
+            with self._lock:
+                self._engine = opened
+                self.alarms = [*dict.fromkeys([*(self.alarms if folder.is_dir() else ()), *problems])]
+            self._keep_out(folders[0])
+            return opened
 
     def withdraw(self, article: str) -> None:
         """Draws no answer from an article any more until the index is brought up to date."""
@@ -138,14 +167,30 @@ class Engines:
             if self._opening is opening:
                 # A build that began before an article was taken back may still hold it.
                 self._withdrawn &= engine.generation.documents.keys()
-                self._outdated = frozenset()
                 self._engine = engine
+                self._outdated = frozenset()
                 # What was wrong before is mended.
                 self.alarms = problems
 
     def _open(self, folders: Sequence[Path], before: Engine | None = None) -> tuple[Engine, list[str]]:
         generation, problems = open_index(folders)
         return Engine(generation, self._embedder, self._policy, self._reranker, before), problems
+
+    def _keep_out(self, named: Path) -> None:
+        """Where another generation than the one named is in use, what the named one no longer holds as it is stays out, and it is not
+        opened again before the index is switched anew."""
+        with self._lock:
+            if named == self._engine.generation.folder:
+                self._outdated = frozenset()
+            else:
+                self._opening, self._outdated = _Opening(named), _outdated(self._engine.generation.manifest.documents, named)
+
+    def _lose_current(self, problem: str) -> None:
+        """Tells what is wrong with CURRENT, or, where nothing is, no longer what was."""
+        self.alarms = [one for one in self.alarms if one != self._unnamed]
+        self._unnamed = problem
+        if problem:
+            self._alarm(problem)
 
     def _alarm(self, problem: str) -> None:
         if problem not in self.alarms:
