@@ -111,7 +111,10 @@ class Engines:
                 self._alarm(str(problem))
             try:
                 folders, _ = generations.list_candidates(self._settings.index)
-                opened, problems = self._open([one for one in folders if one != folder], engine)
+                others = [one for one in folders if one != folder]
+                if not others:
+                    raise problem
+                opened, problems = self._open(others, engine)
             except RagbotError:
                 raise problem from None
             with self._lock:

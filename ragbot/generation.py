@@ -42,11 +42,12 @@ TOKENS_AT_HAND = 32
 @dataclass(frozen=True, slots=True)
 class Content:
     """What a generation is to hold: articles that are new or changed, the generation that all other articles of the manifest are
-    taken over from, and the classifier's arrays."""
+    taken over from, the classifier's arrays, and whether the vectors are written whole, whatever changed."""
 
     fresh: tuple[EmbeddedArticle, ...]
     previous: Generation | None = None
     guard: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
 
 
 def write_generation(folder: Path, manifest: Manifest, content: Content) -> None:
@@ -61,7 +62,7 @@ def write_generation(folder: Path, manifest: Manifest, content: Content) -> None
         digests |= take_over(previous.files, folder, sorted(same))
     if content.guard:
         digests[GUARD] = _write_guard(folder / GUARD, content.guard, previous)
-    written, gaps = _write_vectors(folder, content.fresh, previous, same)
+    written, gaps = _write_vectors(folder, content, same)
     write_manifest(folder, Description(manifest, gaps, digests | written))
 
 
@@ -79,16 +80,17 @@ def _same_arrays(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return one.keys() == other.keys() and all(one[name] is other[name] for name in one)
 
 
-def _write_vectors(folder: Path, fresh: Sequence[EmbeddedArticle], previous: Generation | None, same: frozenset[str]) -> tuple[dict[str, str], int]:
+def _write_vectors(folder: Path, content: Content, same: frozenset[str]) -> tuple[dict[str, str], int]:
     """Writes the vectors, onto a copy of those of the generation before where that is sound and not too much has changed; the digests of
     their files, and the gaps in their graph."""
-    if previous is not None and not previous.damage:
+    previous = content.previous
+    if previous is not None and not previous.damage and not content.whole:
         gone = [chunk.id for chunk in previous.chunks if chunk.source_id not in same]
         gaps = previous.gaps + len(gone)
         if gaps <= MOST_GAPS * len(previous.chunks):
-            return write_vectors(folder, *_rows(fresh), copied_from=previous.files, without=gone), gaps
+            return write_vectors(folder, *_rows(content.fresh), copied_from=previous.files, without=gone), gaps
     kept = [previous.articles[identity] for identity in sorted(same)] if previous is not None else []
-    return write_vectors(folder, *_rows([*fresh, *kept])), 0
+    return write_vectors(folder, *_rows([*content.fresh, *kept])), 0
 
 
 def _rows(articles: Sequence[EmbeddedArticle | ArticleFiles]) -> tuple[list[str], Vectors]:

@@ -69,6 +69,7 @@ def update_index(
     *,
     train_guard: GuardTrainer,
     progress: Progress = lambda step, done, total: None,
+    whole: bool = False,
 ) -> IndexReport:
     """Brings the index up to date and switches to it, if anything changed. Only while ``generations.writing`` holds the index.
 
@@ -78,19 +79,22 @@ def update_index(
         verifier: asks the finished generation for what it should hold; started beforehand, because that takes a second.
         train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
         progress: called with the step's name, how much is done, and how much there is to do.
+        whole: writes the vectors anew where something was taken out of them, because a graph that it is taken out of keeps its place.
 
     Raises:
         StoreError: the folder cannot be written.
         IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
     """
-    if previous is not None and previous.manifest == manifest and not previous.damage and _is_sound(previous):
+    unchanged = previous is not None and previous.manifest == manifest and not previous.damage
+    gaps = whole and previous is not None and previous.gaps > 0
+    if previous is not None and unchanged and not gaps and _is_sound(previous):
         named = _is_current(index, previous)
         if not named:
             generations.name_current(index, previous.folder)
         return IndexReport(previous.name, not named, len(documents), len(previous.chunks), 0, len(previous.chunks), () if named else ("CURRENT",))
-    build = _Build(index, documents, split, manifest, embedder, train_guard, progress)
+    build = _Build(index, documents, split, manifest, embedder, train_guard, progress, whole)
     # What is taken over from a broken generation is found out when it is verified with the rest; asking it beforehand would take longer.
-    if previous is None or (previous.manifest == manifest and not previous.damage):
+    if previous is None or (unchanged and not gaps):
         return build.run(None, verifier)
     try:
         return build.run(previous, verifier)
@@ -127,6 +131,7 @@ class _Build:
     embedder: Embedder
     train_guard: GuardTrainer
     progress: Progress
+    whole: bool
 
     def run(self, previous: Generation | None, verifier: Verifier) -> IndexReport:
         """Builds beside, verifies, and switches. Errors as for ``update_index``."""
@@ -141,7 +146,7 @@ class _Build:
             progress("training the guardrails", 1, 1)
             progress("writing", 0, 2)
             # Where nothing can be taken over, the vectors are written whole as well.
-            write_generation(folder, manifest, Content(fresh, previous if same else None, guard))
+            write_generation(folder, manifest, Content(fresh, previous if same else None, guard, self.whole))
             progress("writing", 1, 2)
             verifier.verify(folder, [article.document.source.id for article in fresh])
             # Those before it in the row were passed over because they cannot be read.
