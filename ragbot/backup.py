@@ -143,7 +143,8 @@ class _Writing:
         for relative in _files(generation):
             # A look at whether the disk can be written leaves hidden files there for a moment.
             if not relative.name.startswith("."):
-                self.add_file(f"index/{generation.name}/{relative.as_posix()}", generation / relative, database=relative.suffix == ".sqlite3")
+                # Its database is never written again either, and is known by its digest.
+                self.add_file(f"index/{generation.name}/{relative.as_posix()}", generation / relative)
         self.add("index/CURRENT", io.BytesIO(data := f"{generation.name}\n".encode()), len(data))
 
     def add_file(self, name: str, file: Path, *, database: bool = False) -> None:

@@ -37,10 +37,15 @@ def borrow_folder() -> tuple[Path, Callable[[], None]]:
 
 def sweep_folders() -> list[Path]:
     """Removes the folders whose process is gone; those that are in use stay, and are given."""
-    in_use = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    in_use: list[Path] = []
+    try:
+        folders = list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    except OSError:
+        return in_use
+    for folder in folders:
         with suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            # Others may put anything there.
+            if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
                 continue
             if time.time() - folder.stat().st_mtime < _YOUNG_SECONDS:
                 in_use.append(folder)

@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +21,19 @@ from ragbot.backup import recorded_backups
 from ragbot.borrowing import sweep_folders
 from ragbot.curating.desk import DRAFTS, HISTORY, WAIT_SECONDS, Desk
 from ragbot.curating.git import commit_article, commits_of
-from ragbot.curating.missing import ASKED, FOLDER, NOWHERE
+from ragbot.curating.forgetting import Mentions
+from ragbot.curating.missing import FOLDER
 from ragbot.curating.versions import State, new_act, write_durably
+from ragbot.embedded import names_of
 from ragbot.errors import BackupError, IndexBusyError, SourceError
 from ragbot.library import build_index
 from ragbot.locking import acquire_lock
-from ragbot.reading import list_source_files, read_sources
+from ragbot.reading import READERS, list_source_files, read_sources
 from ragbot.restoring import read_entries
 from ragbot.settings import Settings
 from ragbot.tracing import Tracer, telling_pieces
 
+MENTIONS = "counts and kept questions"
 BUSY_SECONDS, BUSY_PAUSE_SECONDS = 600, 1.0
 Progress = Callable[[str, int, int], Any]
 
@@ -103,8 +103,9 @@ class Erasing:
             "originals": _there({self._history / "originals" / f"{one.sha256}{one.suffix}" for one in originals}),
             "generations of the index": [folder for folder in generations.list_generations(self.settings.index) if self._in_generation(folder)],
         }
-        self._counted = {"record of acts": len(self._own), "counts and kept questions": self._count_feedback()}
-        if not any(self.found.values()) and all(act.action == "erased" for act in self._own) and not self._counted["counts and kept questions"]:
+        self._mentions = Mentions(self._sources / FOLDER, self.identity)
+        self._counted = {"record of acts": len(self._own), MENTIONS: self._mentions.count()}
+        if not any(self.found.values()) and all(act.action == "erased" for act in self._own) and not self._counted[MENTIONS]:
             raise SourceError(f"There is no article {self.identity!r}.", "See: ragbot sources list", path=self._sources)
         self._tracer = Tracer(telling_pieces(self._texts(), b"\n".join(path.read_bytes() for path in self._other_files())))
 
@@ -129,7 +130,7 @@ class Erasing:
         if wrong := [problem for problem in problems if getattr(problem, "path", None) not in own]:
             raise wrong[0]
         self._erase_sources(by)
-        self._erase_feedback()
+        self._removed[MENTIONS] = self._mentions.remove()
         self._erase_generations(progress)
         elsewhere = [*self._search_backups(), *self._search_git()]
         files, left = self._search_files(progress)
@@ -139,7 +140,8 @@ class Erasing:
 
     def _files(self, folder: Path) -> list[Path]:
         """Its file in a folder, and what a crash may have left of writing it."""
-        return sorted(path for path in folder.glob("*") if path.is_file() and (path.stem == self.identity or path.name.startswith(f".{self.identity}.md.")))
+        own = (path for path in folder.glob("*") if path.stem == self.identity and path.suffix.lower() in READERS)
+        return sorted(path for path in (*own, *folder.glob(f".{self.identity}.md.*")) if path.is_file())
 
     def _other_files(self) -> list[Path]:
         drafts = self._sources / DRAFTS
@@ -147,40 +149,19 @@ class Erasing:
         return [path for path in there if path.stem != self.identity]
 
     def _in_generation(self, folder: Path) -> bool:
-        return any(folder.glob(f"articles/{self.identity}.*")) or self.identity.encode() in (folder / "manifest.json").read_bytes()
+        manifest = folder / "manifest.json"
+        named = manifest.is_file() and f'"{self.identity}"'.encode() in manifest.read_bytes()
+        return named or any((folder / name).exists() for name in names_of(self.identity))
 
     def _texts(self) -> Iterator[str]:
         for path in (*self.found["article"], *self.found["draft"], *self.found["versions"]):
             yield path.read_bytes().decode("utf-8-sig", errors="replace")
         for folder in self.found["generations of the index"]:
-            for path in folder.glob(f"articles/{self.identity}.json"):
-                try:
-                    document = json.loads(path.read_bytes())["document"]
-                    yield f"{document['source']['title']}\n{document['text']}"
-                except (ValueError, KeyError, TypeError):
-                    continue
-
-    @cached_property
-    def _database(self) -> Path:
-        return self._sources / FOLDER / "feedback.sqlite"
-
-    def _asked(self) -> tuple[list[str], list[str]]:
-        """The items of the evaluators' set that stay, and those that ask for this article."""
-        path = self._sources / FOLDER / ASKED
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        own = [line for line in lines if f'"{self.identity}"' in line]
-        return [line for line in lines if line not in own], own
-
-    def _count_feedback(self) -> int:
-        found = len(self._asked()[1])
-        if self._database.exists():
             try:
-                with closing(sqlite3.connect(self._database)) as database:
-                    found += database.execute("SELECT COUNT(*) FROM counts WHERE key = ?", (self.identity,)).fetchone()[0]
-                    found += database.execute("SELECT COUNT(*) FROM questions WHERE nearest = ?1 OR draft = ?1", (self.identity,)).fetchone()[0]
-            except sqlite3.Error as error:
-                raise SourceError(f"The counts cannot be read: {error}.", "Mend the file, or move it away.", path=self._database) from error
-        return found
+                document = json.loads((folder / names_of(self.identity)[0]).read_bytes())["document"]
+                yield f"{document['source']['title']}\n{document['text']}"
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
 
     # Removing.
 
@@ -213,25 +194,6 @@ class Erasing:
         except (ValueError, KeyError, TypeError):
             # What a power cut left of a line.
             return self.identity.encode() in line
-
-    def _erase_feedback(self) -> None:
-        removed = 0
-        kept, own = self._asked()
-        if own:
-            write_durably(self._sources / FOLDER / ASKED, "".join(f"{line}\n" for line in kept).encode())
-            removed += len(own)
-        if self._database.exists():
-            with closing(sqlite3.connect(self._database, timeout=10)) as database:
-                database.execute("PRAGMA secure_delete = ON")
-                removed += database.execute("DELETE FROM counts WHERE key = ?", (self.identity,)).rowcount
-                removed += database.execute(
-                    "UPDATE questions SET nearest = CASE nearest WHEN ?1 THEN ?2 ELSE nearest END, draft = CASE draft WHEN ?1 THEN NULL ELSE draft END "
-                    "WHERE nearest = ?1 OR draft = ?1",
-                    (self.identity, NOWHERE),
-                ).rowcount
-                database.commit()
-                database.execute("VACUUM")
-        self._removed["counts and kept questions"] = removed
 
     def _erase_generations(self, progress: Progress) -> None:
         """Builds the index without it, its vectors written whole, and removes every other generation."""
