@@ -20,8 +20,8 @@ from ragbot import generations
 from ragbot.backup import recorded_backups
 from ragbot.borrowing import sweep_folders
 from ragbot.curating.desk import DRAFTS, HISTORY, WAIT_SECONDS, Desk
-from ragbot.curating.git import commit_article, commits_of
 from ragbot.curating.forgetting import Mentions
+from ragbot.curating.git import commit_article, commits_of
 from ragbot.curating.missing import FOLDER
 from ragbot.curating.versions import State, new_act, write_durably
 from ragbot.embedded import names_of
