@@ -10,13 +10,14 @@ from pathlib import Path
 
 from ragbot import generations
 from ragbot.answering.extractive import ExtractiveAnswerer
+from ragbot.digests import digest_of
 from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
 from ragbot.generation import Generation, open_index
 from ragbot.guardrails import Guard, Policy
 from ragbot.guardrails.classifier import Classifier
 from ragbot.manifest import read_manifest
 from ragbot.models import Embedder
-from ragbot.reading import retired_ids
+from ragbot.reading import list_source_files, retired_ids
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
@@ -144,7 +145,7 @@ class Engines:
             opening = self._opening
             if opening is None or opening.folder != folder:
                 opening = self._opening = _Opening(folder)
-                self._outdated = _outdated(self._engine.generation.manifest.documents, folder)
+                self._outdated = _outdated(self._engine.generation.manifest.documents, folder, self._settings.sources)
                 opening.thread = threading.Thread(target=self._work, args=(opening,), name="open-generation", daemon=True)
                 opening.thread.start()
         if opening.thread is not None:
@@ -186,7 +187,8 @@ class Engines:
             if named == self._engine.generation.folder:
                 self._outdated = frozenset()
             else:
-                self._opening, self._outdated = _Opening(named), _outdated(self._engine.generation.manifest.documents, named)
+                self._opening = _Opening(named)
+                self._outdated = _outdated(self._engine.generation.manifest.documents, named, self._settings.sources)
 
     def _lose_current(self, problem: str) -> None:
         """Tells what is wrong with CURRENT, or, where nothing is, no longer what was."""
@@ -209,11 +211,20 @@ class _Opening:
         self.thread: threading.Thread | None = None
 
 
-def _outdated(documents: Mapping[str, str], folder: Path) -> frozenset[str]:
-    """The articles that another generation does not hold, or holds in another version; none where that cannot be told."""
+def _outdated(documents: Mapping[str, str], folder: Path, sources: Path) -> frozenset[str]:
+    """The articles that another generation does not hold, or holds in another version; where its manifest cannot be read, those that are
+    not as the sources have them; none where that cannot be told either."""
     try:
-        coming = read_manifest(folder).documents
+        coming: Mapping[str, str | None] = read_manifest(folder).documents
     except RagbotError:
-        # The generation is broken, and the one in use goes on as it is.
-        return frozenset()
+        if not sources.is_dir():
+            return frozenset()
+        coming = {path.stem: _digest(path) for path in list_source_files(sources)}
     return frozenset(identity for identity, digest in documents.items() if coming.get(identity) != digest)
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return digest_of(path.read_bytes())
+    except OSError:
+        return None

@@ -26,7 +26,7 @@ from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.settings import Settings
 
-DAMAGES = 200
+DAMAGES, PARTS, SEED = 200, 4, 11
 GROUNDS, PRUNING = "Do coffee grounds raise the harvest of tomato plants?", "How are vine tomatoes pruned?"
 KINDS = ("truncate", "empty", "delete", "flip a bit", "swap")
 
@@ -99,20 +99,28 @@ def plan(folder: Path, rng: random.Random) -> Iterator[tuple[str, str, str]]:
         yield name, rng.choice(KINDS), rng.choice([one for one in names if one != name])
 
 
+def test_every_file_is_damaged_at_least_once(two: Library) -> None:
+    names = [name for name, _, _ in itertools.islice(plan(two.settings.index, random.Random(SEED)), DAMAGES)]
+    there = {path.relative_to(two.settings.index).as_posix() for path in two.settings.index.rglob("*") if path.is_file()}
+    assert {*names} == there - {"LOCK"}
+
+
 @pytest.mark.slow
-def test_no_damage_gives_a_wrong_answer_and_each_is_mended(two: Library, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(11)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_damage_gives_a_wrong_answer_and_each_is_mended(
+    part: int, two: Library, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damages = list(itertools.islice(plan(two.settings.index, random.Random(SEED)), DAMAGES))
+    rng = random.Random(SEED + part)
     monkeypatch.setattr(chatbot, "Embedder", lambda folder: embedder)
     counts: collections.Counter[str] = collections.Counter()
-    wounded: set[str] = set()
-    for number, (name, kind, other) in enumerate(itertools.islice(plan(two.settings.index, rng), DAMAGES)):
+    for number, (name, kind, other) in list(enumerate(damages))[part * DAMAGES // PARTS : (part + 1) * DAMAGES // PARTS]:
         index = Path(shutil.copytree(two.settings.index, tmp_path / "index"))
         settings = two.settings.model_copy(update={"index": index})
         where = f"damage {number}: {kind} {name} {other if kind == 'swap' else ''}"
         print(where)
         running = Ragbot.open(settings) if number % 2 else None
         changed = wound(index / name, kind, index / other, rng)
-        wounded |= {name} | ({other} if kind == "swap" else set())
         counts[kind] += 1
         # A swap may damage both generations, and then nothing may be answered.
         both = kind == "swap" and len({path.split("/")[0] for path in (name, other)} - {"CURRENT"}) == 2
@@ -129,11 +137,8 @@ def test_no_damage_gives_a_wrong_answer_and_each_is_mended(two: Library, embedde
             assert running is not None or bool(bot.engines.alarms) is touched, f"{where}: {bot.engines.alarms}"
             counts["told, and answered"] += bool(bot.engines.alarms)
         two.bring_up_to_date(index)
-        Generation(current_generation(index)).verify(sample=1000)
         bot = Ragbot.open(settings)
         ask(bot, two)
-        assert "641" in bot.ask(GROUNDS).text and bot.engines.alarms == [], where
+        assert any("641" in statement.text for statement in bot.ask(GROUNDS).statements) and bot.engines.alarms == [], where
         shutil.rmtree(index)
-    there = {path.relative_to(two.settings.index).as_posix() for path in two.settings.index.rglob("*") if path.is_file() and path.name != "LOCK"}
-    assert wounded == there, "every file at least once"
-    print(f"{DAMAGES} damages to {len(there)} files: {dict(counts)}")
+    print(f"{sum(counts[kind] for kind in KINDS)} damages: {dict(counts)}")
