@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
 from ragbot.answering.extractive import Gate
 from ragbot.engines import Engine, Engines
-from ragbot.errors import ModelError, QuestionError
+from ragbot.errors import IndexBrokenError, ModelError, QuestionError
 from ragbot.generation import Generation
 from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses, foreign_link
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
@@ -121,6 +121,14 @@ class Ragbot:
         if immediate is not None:
             yield immediate
         engine = self.engines.current()
+        try:
+            yield from self._look_into(exchange, engine, immediate)
+        except IndexBrokenError as error:
+            engine = self.engines.replace(engine, error)
+            yield from self._look_into(exchange, engine, immediate)
+
+    def _look_into(self, exchange: Exchange, engine: Engine, immediate: Answer | None) -> Iterator[Answer]:
+        """What one engine gives: the help that its classifier calls for, where the rules did not, and then the answer."""
         exchange = self._judge(exchange, engine)
         if immediate is None and (help_first := self._judged_help(exchange)) is not None:
             yield help_first
@@ -136,8 +144,8 @@ class Ragbot:
         return self._in_time(engine.retriever.retrieve(engine.rephraser.rephrase(query), count))
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
-        """The search as a LangChain ``BaseRetriever``."""
-        return self.engines.current().retriever.as_langchain(count)
+        """``search`` as a LangChain ``BaseRetriever``: it follows the index, and gives nothing that was taken back or is overdue."""
+        return LangchainRetriever(search=self.search, count=count)
 
     def as_runnable(self) -> Runnable[Any, Answer]:
         """The whole chain as a LangChain Runnable: ``invoke``, ``stream``, ``batch``.
