@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 from ragbot.chunking import split_document
 from ragbot.curating import Act, Draft, Origin
 from ragbot.curating.missing import NOWHERE, Kept, Usage
-from ragbot.curating.proofing import MOST_PROOFED, Finding, still_missing
+from ragbot.curating.findings import Finding
+from ragbot.curating.proofing import MOST_PROOFED, still_missing
 from ragbot.errors import RagbotError, SourceError
 from ragbot.reading.front_matter import read_values, split_file
 from ragbot.reading.isolating import FOREIGN_READERS
@@ -24,7 +25,8 @@ from ragbot.web.signing_in import Session
 from ragbot.web.staff_forms import card_fields
 
 KINDS = {
-    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
+    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address", "contact": "Unknown number",
+    "danger": "Dangerous words", "suspect": "Out of place",
     "duplicate": "Duplicate", "contradiction": "Other figures", "card": "Card", "reference": "Reference", "reading": "Reading",
 }  # fmt: skip
 DONE = {
@@ -33,7 +35,7 @@ DONE = {
     "retire": "It is retired, and gone from all answers.", "restore": "It is published again.", "restored": "That version is the draft now.",
     "undone": "The last act is undone.", "discarded": "The draft is discarded.",
 }  # fmt: skip
-GRAVE = ("incomplete", "hidden", "instruction")
+GRAVE = ("incomplete", "hidden", "instruction", "link", "contact", "danger", "suspect")
 FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
 
 

@@ -1,0 +1,137 @@
+"""What somebody planted in a draft: words to the bot or the staff, false help, dangerous advice, hidden text. Each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from ragbot.curating.findings import Finding, Kind
+from ragbot.guardrails import OutputRail
+from ragbot.guardrails.normalising import ACTING
+from ragbot.guardrails.policies import OutputRule
+from ragbot.records import PAGE_PATTERN, Chunk, Document, Sentence, Span
+from ragbot.terms import terms_of
+
+_KINDS: dict[str, Kind] = {
+    "planted-instruction": "instruction", "leaked-instructions": "instruction", "link": "link", "advertising": "suspect", "request": "suspect",
+}  # fmt: skip
+MEND = "Put it in other words or leave it out."
+# A question or an order that shares fewer of its telling words than this with the rest of the article does not belong to it.
+LEAST_SHARED = 0.4
+_ASKS = re.compile(
+    r"^\W*(?:please |kindly |now |also |then )*(?:what|whats|who|whose|which|how|where|when|why|is|are|can|could|do|does|did|if|explain|describe|recommend|"
+    r"suggest|name|define|compare|discuss|give|tell|show|list|provide|offer|identify|find|solve|count|add|think|imagine|consider|teach|help)\b",
+    re.IGNORECASE,
+)
+_ORDERS = re.compile(r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|give|tell|show|list|provide|offer|identify|find|solve|count|teach)\b", re.IGNORECASE)
+_CODED = re.compile(r"(?<![\w/+=])[A-Za-z0-9+/]{40,}={0,2}(?![\w/+=])")
+_ODD_BLANK = re.compile(r"[^\S\n]{60,}(?=\S)")
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+def planted(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterator[Finding]:
+    """Everything of this kind that was found, in the order of the text."""
+    yield from _beside(document, chunks, rail)
+    yield from hidden(document)
+    sentences = [sentence for chunk in chunks for sentence in chunk.sentences]
+    yield from _in_sentences(document, sentences, rail)
+    yield from _out_of_place(document, chunks)
+
+
+def _beside(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterator[Finding]:
+    """Titles, headings and fields of the card, which are shown beside quotes."""
+    source = document.source
+    card = (source.title, source.summary, source.publisher, *source.authors, *source.topics, *(reference.title for reference in source.references))
+    for words in dict.fromkeys((*card, *(caution.why for caution in source.cautions), *(chunk.heading for chunk in chunks))):
+        if rail.objection(words, "answered") or rail.stranger(words, source if words == source.summary else None):
+            message = "A title, a heading or a field holds an address, a number or words that no answer may hold; nothing below it is quoted. Put it in other words."
+            yield Finding("instruction", message, words)
+    if source.contacts:
+        named = ", ".join(source.contacts)
+        yield Finding("card", f"Answers may show these numbers and addresses of the card ({named}); call or open each before you publish.")
+
+
+def hidden(document: Document) -> Iterator[Finding]:
+    """What stands in the text and no reader sees: raw HTML, comments, characters that act on others, coded words, words pushed aside."""
+    text = document.text
+    for found in ACTING.finditer(text):
+        name = f"U+{ord(found.group()):04X}"
+        near = " ".join(ACTING.sub("", text[max(0, found.start() - 30) : found.end() + 30]).split())
+        yield Finding("hidden", f"An invisible character ({name}) stands in the text; sentences that hold one are not quoted. Type the words anew.", near, Span(*found.span()))
+        break
+    for raw in _raw_html(text):
+        if not PAGE_PATTERN.fullmatch(raw.strip()):
+            at = text.find(raw)
+            span = Span(at, at + len(raw)) if at >= 0 else None
+            yield Finding("hidden", "Raw HTML or a comment stands in the text; readers do not see it as such. Take it out, or write its words as plain text.", raw, span)
+    for pattern, message in (
+        (_CODED, "A long run of letters and digits stands in the text, as coded words look. Take it out."),
+        (_ODD_BLANK, "A long blank pushes words out of sight. Take it out."),
+    ):
+        if found := pattern.search(text):
+            yield Finding("hidden", message, found.group().strip()[:80], Span(*found.span()))
+
+
+def _raw_html(text: str) -> Iterator[str]:
+    for token in _MARKDOWN.parse(text):
+        if token.type == "html_block":
+            yield token.content
+        for child in token.children or ():
+            if child.type == "html_inline":
+                yield child.content
+
+
+def _in_sentences(document: Document, sentences: Iterable[Sentence], rail: OutputRail) -> Iterator[Finding]:
+    source = document.source
+    for sentence in sentences:
+        written = sentence.span.of(document.text)
+        if rule := rail.reservation(sentence.text):
+            yield Finding(_KINDS.get(rule.name, "danger"), explain(rule), sentence.text, sentence.span)
+        elif contact := rail.strange_contact(written, source):
+            yield Finding(
+                "contact",
+                f"{contact!r} is neither a helpline of the policy nor a contact of the card; the sentence is not quoted. Check it, and name it in the card's contacts or take it out.",
+                sentence.text,
+                sentence.span,
+            )
+        elif address := rail.strange_link(written, source):
+            yield Finding(
+                "link",
+                f"The address {address!r} does not stand in the card; the sentence is not quoted. Name it among the references or contacts, or take it out.",
+                sentence.text,
+                sentence.span,
+            )
+
+
+def explain(rule: OutputRule) -> str:
+    """What a rule says to a curator."""
+    return f"{rule.about} {rule.mend or MEND} (rule {rule.name!r})"
+
+
+def _out_of_place(document: Document, chunks: Sequence[Chunk]) -> Iterator[Finding]:
+    """Questions and orders in running text that have nothing to do with the rest of it."""
+    said: list[tuple[Sentence, set[str]]] = [(sentence, set(terms_of(sentence.text))) for chunk in chunks for sentence in chunk.sentences]
+    counts: dict[str, int] = {}
+    for _, terms in said:
+        for term in terms:
+            counts[term] = counts.get(term, 0) + 1
+    headings = set(terms_of(" ".join((document.source.title, document.source.summary, *(chunk.heading for chunk in chunks)))))
+    for sentence, terms in said:
+        if not terms or not (_ORDERS.match(sentence.text) or (sentence.text.rstrip().endswith("?") and _ASKS.match(sentence.text))):
+            continue
+        shared = sum(term in headings or counts[term] > 1 for term in terms)
+        if shared / len(terms) < LEAST_SHARED:
+            yield Finding(
+                "suspect",
+                "This asks for something that the rest of the text does not speak of; a bot that reads it could obey. Take it out, or say as a statement what a reader should know.",
+                sentence.text,
+                sentence.span,
+            )
+
+
+def any_grave(findings: Iterable[Any]) -> bool:
+    """Whether one of the findings is of the kinds that this file makes beside notes on the card."""
+    return any(finding.kind in ("hidden", "instruction", "link", "contact", "danger", "suspect") for finding in findings)
