@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -21,12 +21,10 @@ _KINDS: dict[str, Kind] = {
 MEND = "Put it in other words or leave it out."
 # A question or an order that shares fewer of its telling words than this with the rest of the article does not belong to it.
 LEAST_SHARED = 0.4
-_ASKS = re.compile(
-    r"^\W*(?:please |kindly |now |also |then )*(?:what|whats|who|whose|which|how|where|when|why|is|are|can|could|do|does|did|if|explain|describe|recommend|"
-    r"suggest|name|define|compare|discuss|give|tell|show|list|provide|offer|identify|find|solve|count|add|think|imagine|consider|teach|help)\b",
-    re.IGNORECASE,
-)
-_ORDERS = re.compile(r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|give|tell|show|list|provide|offer|identify|find|solve|count|teach)\b", re.IGNORECASE)
+LEAST_TERMS = 2
+# Only questions that speak to nobody: those to the reader ("Are you sleeping?") are at home in an article.
+_ASKS = re.compile(r"^\W*(?:what|whats|who|whose|which|how|where|when|why|if)\b(?!.*\b(?:you|your|i|my|we|our|they)\b)", re.IGNORECASE)
+_ORDERS = re.compile(r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|list|provide|identify|solve)\b", re.IGNORECASE)
 _CODED = re.compile(r"(?<![\w/+=])[A-Za-z0-9+/]{40,}={0,2}(?![\w/+=])")
 _ODD_BLANK = re.compile(r"[^\S\n]{60,}(?=\S)")
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -88,7 +86,7 @@ def _in_sentences(document: Document, sentences: Iterable[Sentence], rail: Outpu
     source = document.source
     for sentence in sentences:
         written = sentence.span.of(document.text)
-        if rule := rail.reservation(sentence.text):
+        if rule := next(filter(None, map(rail.reservation, _parts(sentence, written))), None):
             yield Finding(_KINDS.get(rule.name, "danger"), explain(rule), sentence.text, sentence.span)
         elif contact := rail.strange_contact(written, source):
             yield Finding(
@@ -106,6 +104,12 @@ def _in_sentences(document: Document, sentences: Iterable[Sentence], rail: Outpu
             )
 
 
+def _parts(sentence: Sentence, written: str) -> tuple[str, ...]:
+    """A sentence, and its lines by themselves: what was added in a line of its own is no sentence where no full stop stands before it."""
+    lines = [line.strip() for line in written.split("\n") if line.strip()]
+    return (sentence.text, *lines) if len(lines) > 1 else (sentence.text,)
+
+
 def explain(rule: OutputRule) -> str:
     """What a rule says to a curator."""
     return f"{rule.about} {rule.mend or MEND} (rule {rule.name!r})"
@@ -119,17 +123,22 @@ def _out_of_place(document: Document, chunks: Sequence[Chunk]) -> Iterator[Findi
         for term in terms:
             counts[term] = counts.get(term, 0) + 1
     headings = set(terms_of(" ".join((document.source.title, document.source.summary, *(chunk.heading for chunk in chunks)))))
-    for sentence, terms in said:
-        if not terms or not (_ORDERS.match(sentence.text) or (sentence.text.rstrip().endswith("?") and _ASKS.match(sentence.text))):
-            continue
-        shared = sum(term in headings or counts[term] > 1 for term in terms)
-        if shared / len(terms) < LEAST_SHARED:
+    for sentence, _ in said:
+        if any(_is_foreign(part, headings, counts) for part in _parts(sentence, sentence.span.of(document.text))):
             yield Finding(
                 "suspect",
                 "This asks for something that the rest of the text does not speak of; a bot that reads it could obey. Take it out, or say as a statement what a reader should know.",
                 sentence.text,
                 sentence.span,
             )
+
+
+def _is_foreign(words: str, headings: set[str], counts: Mapping[str, int]) -> bool:
+    """Whether words ask or order something that the headings do not name and no other sentence speaks of."""
+    terms = set(terms_of(words))
+    if len(terms) < LEAST_TERMS or not (_ORDERS.match(words) or (words.rstrip().endswith("?") and _ASKS.match(words))):
+        return False
+    return sum(term in headings or counts.get(term, 0) > 1 for term in terms) / len(terms) < LEAST_SHARED
 
 
 def any_grave(findings: Iterable[Any]) -> bool:

@@ -32,19 +32,22 @@ _UNITS = (
     r"(?! ?(?:%|mg|mcg|g|kg|ml|milli|micro|gram|people|patient|adult|participant|person|men|women|child|trial|stud|time|year|month|week|day|hour|minute"
     r"|second|language|service|countr|session|point|percent|dose|infusion|tablet|pill|case|death|call|text|more|of|or more|million)\w*)"
 )
-_NUMBER = r"(?P<number>\+?\d(?:[ .\-–]?\d){2,5})(?![ .\-–()]*\d)(?!\w)" + _UNITS
+_NUMBER = r"(?P<number>\+?\d(?:[ .\-–]{0,3}\d){2,5})(?![ .\-–()]*\d)(?!\w)" + _UNITS
 _BY_VERB = re.compile(
-    r"\b(?:call|calling|dial|dialling|dialing|ring|ringing|phone|phoning|text|texting|sms|message|whatsapp|fax)"
+    r"\b(?:call|calling|press|pressing|dial|dialling|dialing|ring|ringing|phone|phoning|text|texting|sms|message|whatsapp|fax)"
     r"(?:,? (?:or|and|/) (?:call|calling|text|texting|dial|message|chat))?"
     r"(?: (?:us|them|him|her|the|our|this|that|new|now|on|at|to|free|only|just|instead|number|code|helpline|hotline|lifeline|line|crisis|emergency|clinic|\w+ to|\w+ on|\w+ at))*:? "
     + _NUMBER
 )
 _BY_NOUN = re.compile(
-    r"\b(?:(?:helpline|hotline|lifeline|crisis line|crisis text line|support line|telephone|phone|tel|mobile|short ?code|(?:emergency|crisis|phone|telephone|text|toll-?free|free|new|old|right|correct) (?:number|code|line))s?)"
+    r"\b(?:(?:helpline|hotline|lifeline|crisis line|crisis text line|support line|telephone|phone|tel|mobile|short ?code|(?:emergency|crisis|phone|telephone|text|toll-?free|free|new|old|right|correct) (?:number|code|line)|number to (?:call|dial|text|ring|use))s?)"
     r"(?:(?:,? (?:is|are|was|at|on|has|have|had|now|reached|to|changed|moved|via|through|by|calling|dialling|texting|under|answers?|its|short|code|number|the|new|become|been|replaced|with|for|this|use|using|can|be|us|uk|canada|from|we|run|today|since|dial|number|please|only))|:)*"
     r",? " + _NUMBER
 )
 _VANITY = re.compile(r"(?<![\w-])(?:\+?1[- .]\(?(?:8\d\d|900)\)?[- .]|(?:8\d\d|900)[-.])(?=[\d-]*[a-z])[a-z0-9]+(?:[-.][a-z0-9]+)?\b")
+# "1.9OO.555.O177": letters that look like digits among digits.
+_LETTERED = re.compile(r"(?<![\w])(?=(?:[ol.\-()]*\d){4})(?=[\d.\-()]*[ol])(?:[\dol][.\-()]?){6,}(?!\w)")
+_LETTERS = str.maketrans("ol", "01")
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 # Nobody but these authorities can own such an address.
 _AUTHORITIES = re.compile(r"(?:^|\.)(?:gov|mil|nhs\.uk|gov\.uk|gc\.ca|europa\.eu|who\.int)$")
@@ -98,7 +101,7 @@ def foreign_contact(words: str, known: frozenset[str]) -> str | None:
 
 def _numbers(words: str) -> Iterator[str]:
     """What looks like a number to call or text, as far as that can be told from its shape and the words around it."""
-    plain_words = _ADDRESS.sub(" ", in_digits_with_groups(words))
+    plain_words = _LETTERED.sub(lambda match: match.group().translate(_LETTERS), _ADDRESS.sub(" ", in_digits_with_groups(words)))
     for match in _VANITY.finditer(plain_words):
         yield match.group().translate(_KEYPAD)
     text = _NO_NUMBERS.sub(" # ", plain_words)
