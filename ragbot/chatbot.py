@@ -25,7 +25,7 @@ from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.records import Answer, DraftStatement, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.records import Answer, DraftStatement, Evidence, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
 from ragbot.retrieving import LangchainRetriever, Reranker
 from ragbot.settings import Settings
 from ragbot.verifying import Checked, Checking
@@ -288,20 +288,19 @@ class Ragbot:
             return objection
         if statement.caution is not None and self._speaks_out_of_turn(statement.caution.why, status):
             return "caution"
-        for evidence in (*statement.evidence, *([statement.contrast] if statement.contrast else ())):
-            source = evidence.passage.source
-            if self.engines.is_withdrawn(source.id):
-                return "withdrawn"
-            if status == "emergency" and not source.in_crisis:
-                return "in_crisis"
-            if self._speaks_out_of_turn(source.title, status) or self._speaks_out_of_turn(evidence.passage.chunk.heading, status):
-                return "title"
-            quote = evidence.span.of(engine.generation.documents[source.id].text)
-            if self.output_rail.stranger(quote, source):
-                return "stranger"
-            if objection := self.output_rail.objection(plain_text(quote), status):
-                return objection
-        return None
+        shown = (*statement.evidence, *([statement.contrast] if statement.contrast else ()))
+        return next(filter(None, (self._objection_to_quote(evidence, engine, status) for evidence in shown)), None)
+
+    def _objection_to_quote(self, evidence: Evidence, engine: Engine, status: Status) -> str | None:
+        source = evidence.passage.source
+        if self.engines.is_withdrawn(source.id):
+            return "withdrawn"
+        if status == "emergency" and not source.in_crisis:
+            return "in_crisis"
+        if self._speaks_out_of_turn(source.title, status) or self._speaks_out_of_turn(evidence.passage.chunk.heading, status):
+            return "title"
+        quote = evidence.span.of(engine.generation.documents[source.id].text)
+        return "stranger" if self.output_rail.stranger(quote, source) else self.output_rail.objection(plain_text(quote), status)
 
     def _speaks_out_of_turn(self, words: str, status: Status = "answered") -> bool:
         """Whether a title, a heading or a caution holds an unknown address or number, or words to the bot, which nothing shown may hold."""

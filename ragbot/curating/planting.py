@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from markdown_it import MarkdownIt
 
@@ -24,10 +23,16 @@ LEAST_SHARED = 0.4
 LEAST_TERMS = 2
 # Only questions that speak to nobody: those to the reader ("Are you sleeping?") are at home in an article.
 _ASKS = re.compile(r"^\W*(?:what|whats|who|whose|which|how|where|when|why|if)\b(?!.*\b(?:you|your|i|my|we|our|they)\b)", re.IGNORECASE)
-_ORDERS = re.compile(r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|list|provide|identify|solve)\b", re.IGNORECASE)
+_ORDERS = re.compile(
+    r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|list|provide|identify|solve)\b", re.IGNORECASE
+)
 _CODED = re.compile(r"(?<![\w/+=])[A-Za-z0-9+/]{40,}={0,2}(?![\w/+=])")
 _ODD_BLANK = re.compile(r"[^\S\n]{60,}(?=\S)")
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+# The kinds of finding that an honest article does not have once it is mended.
+GRAVE: tuple[Kind, ...] = ("hidden", "instruction", "danger", "contact", "link", "suspect")
 
 
 def planted(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterator[Finding]:
@@ -45,7 +50,10 @@ def _beside(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> It
     card = (source.title, source.summary, source.publisher, *source.authors, *source.topics, *(reference.title for reference in source.references))
     for words in dict.fromkeys((*card, *(caution.why for caution in source.cautions), *(chunk.heading for chunk in chunks))):
         if rail.objection(words, "answered") or rail.stranger(words, source if words == source.summary else None):
-            message = "A title, a heading or a field holds an address, a number or words that no answer may hold; nothing below it is quoted. Put it in other words."
+            message = (
+                "A title, a heading or a field holds an address, a number or words that no answer may hold; nothing below it is quoted. "
+                "Put it in other words."
+            )
             yield Finding("instruction", message, words)
     if source.contacts:
         named = ", ".join(source.contacts)
@@ -55,16 +63,17 @@ def _beside(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> It
 def hidden(document: Document) -> Iterator[Finding]:
     """What stands in the text and no reader sees: raw HTML, comments, characters that act on others, coded words, words pushed aside."""
     text = document.text
-    for found in ACTING.finditer(text):
-        name = f"U+{ord(found.group()):04X}"
-        near = " ".join(ACTING.sub("", text[max(0, found.start() - 30) : found.end() + 30]).split())
-        yield Finding("hidden", f"An invisible character ({name}) stands in the text; sentences that hold one are not quoted. Type the words anew.", near, Span(*found.span()))
-        break
+    if acting := ACTING.search(text):
+        name = f"U+{ord(acting.group()):04X}"
+        near = " ".join(ACTING.sub("", text[max(0, acting.start() - 30) : acting.end() + 30]).split())
+        message = f"An invisible character ({name}) stands in the text; sentences that hold one are not quoted. Type the words anew."
+        yield Finding("hidden", message, near, Span(*acting.span()))
     for raw in _raw_html(text):
         if not PAGE_PATTERN.fullmatch(raw.strip()):
             at = text.find(raw)
             span = Span(at, at + len(raw)) if at >= 0 else None
-            yield Finding("hidden", "Raw HTML or a comment stands in the text; readers do not see it as such. Take it out, or write its words as plain text.", raw, span)
+            message = "Raw HTML or a comment stands in the text; readers do not see it as such. Take it out, or write its words as plain text."
+            yield Finding("hidden", message, raw, span)
     for pattern, message in (
         (_CODED, "A long run of letters and digits stands in the text, as coded words look. Take it out."),
         (_ODD_BLANK, "A long blank pushes words out of sight. Take it out."),
@@ -91,7 +100,8 @@ def _in_sentences(document: Document, sentences: Iterable[Sentence], rail: Outpu
         elif contact := rail.strange_contact(written, source):
             yield Finding(
                 "contact",
-                f"{contact!r} is neither a helpline of the policy nor a contact of the card; the sentence is not quoted. Check it, and name it in the card's contacts or take it out.",
+                f"{contact!r} is neither a helpline of the policy nor a contact of the card; the sentence is not quoted. "
+                "Check it, and name it in the card's contacts or take it out.",
                 sentence.text,
                 sentence.span,
             )
@@ -127,7 +137,8 @@ def _out_of_place(document: Document, chunks: Sequence[Chunk]) -> Iterator[Findi
         if any(_is_foreign(part, headings, counts) for part in _parts(sentence, sentence.span.of(document.text))):
             yield Finding(
                 "suspect",
-                "This asks for something that the rest of the text does not speak of; a bot that reads it could obey. Take it out, or say as a statement what a reader should know.",
+                "This asks for something that the rest of the text does not speak of; a bot that reads it could obey. "
+                "Take it out, or say as a statement what a reader should know.",
                 sentence.text,
                 sentence.span,
             )
@@ -139,8 +150,3 @@ def _is_foreign(words: str, headings: set[str], counts: Mapping[str, int]) -> bo
     if len(terms) < LEAST_TERMS or not (_ORDERS.match(words) or (words.rstrip().endswith("?") and _ASKS.match(words))):
         return False
     return sum(term in headings or counts.get(term, 0) > 1 for term in terms) / len(terms) < LEAST_SHARED
-
-
-def any_grave(findings: Iterable[Any]) -> bool:
-    """Whether one of the findings is of the kinds that this file makes beside notes on the card."""
-    return any(finding.kind in ("hidden", "instruction", "link", "contact", "danger", "suspect") for finding in findings)

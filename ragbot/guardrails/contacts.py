@@ -13,7 +13,10 @@ from ragbot.guardrails.numbers import in_digits
 from ragbot.records import Source
 
 _MOST_DIGITS, _LEAST_DIGITS = 15, 7
-_ENDINGS = "com|org|net|info|biz|gov|edu|int|mil|io|co|app|help|health|care|clinic|chat|online|site|shop|store|xyz|link|click|live|support|life|me|tv|uk|ca|ie|eu|us|au|nz|de|fr|in|ru|cn|example|test|invalid"
+_ENDINGS = "|".join(
+    """com org net info biz gov edu int mil io co app help health care clinic chat online site shop store xyz link click live support life me tv
+    uk ca ie eu us au nz de fr in ru cn example test invalid""".split()
+)
 _ADDRESS = re.compile(r"(?:\b(?:https?|ftp|javascript|data|tel|sms|mailto):|\bwww\.)[^\s)\]>\"'|]+", re.IGNORECASE)
 # A full stop without a space behind it is no address: hence the list of endings, and no capital letter behind the dot.
 _BARE = re.compile(rf"(?<![\w@./-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+(?:{_ENDINGS})\b(?!\.\w)(?:/[^\s)\]>\"'|]*)?")
@@ -28,21 +31,23 @@ _NO_NUMBERS = re.compile(
     r"|\b(?:19|20)\d\d(?= \()|\b\d+(?:\.\d+)? ?%|\b\d+\.\d+\b(?![.-]?\d)",
 )
 _RUN = re.compile(r"(?<![\w.,$£€/])\+?(?:\(\+?\d{1,5}\)[ .-]?)?\d(?:(?:[ .·•\-–—/]{0,3}| ?\(\d{1,5}\) ?)\d)*(?!\w)")
+# What is counted is no number to call.
 _UNITS = (
-    r"(?! ?(?:%|mg|mcg|g|kg|ml|milli|micro|gram|people|patient|adult|participant|person|men|women|child|trial|stud|time|year|month|week|day|hour|minute"
-    r"|second|language|service|countr|session|point|percent|dose|infusion|tablet|pill|case|death|call|text|more|of|or more|million)\w*)"
+    r"(?! ?(?:%|mg|mcg|g|kg|ml|milli|micro|gram|people|patient|adult|participant|person|men|women|child|trial|stud|time|year|month|week|day|hour"
+    r"|minute|second|language|service|countr|session|point|percent|dose|infusion|tablet|pill|case|death|call|text|more|of|million)\w*)"
 )
 _NUMBER = r"(?P<number>\+?\d(?:[ .\-–]{0,3}\d){2,5})(?![ .\-–()]*\d)(?!\w)" + _UNITS
 _BY_VERB = re.compile(
     r"\b(?:call|calling|press|pressing|dial|dialling|dialing|ring|ringing|phone|phoning|text|texting|sms|message|whatsapp|fax)"
     r"(?:,? (?:or|and|/) (?:call|calling|text|texting|dial|message|chat))?"
-    r"(?: (?:us|them|him|her|the|our|this|that|new|now|on|at|to|free|only|just|instead|number|code|helpline|hotline|lifeline|line|crisis|emergency|clinic|\w+ to|\w+ on|\w+ at))*:? "
-    + _NUMBER
+    r"(?: (?:us|them|him|her|the|our|this|that|new|now|on|at|to|free|only|just|instead|number|code|helpline|hotline|lifeline|line|crisis|emergency"
+    r"|clinic|\w+ to|\w+ on|\w+ at))*:? " + _NUMBER
 )
 _BY_NOUN = re.compile(
-    r"\b(?:(?:helpline|hotline|lifeline|crisis line|crisis text line|support line|telephone|phone|tel|mobile|short ?code|(?:emergency|crisis|phone|telephone|text|toll-?free|free|new|old|right|correct) (?:number|code|line)|number to (?:call|dial|text|ring|use))s?)"
-    r"(?:(?:,? (?:is|are|was|at|on|has|have|had|now|reached|to|changed|moved|via|through|by|calling|dialling|texting|under|answers?|its|short|code|number|the|new|become|been|replaced|with|for|this|use|using|can|be|us|uk|canada|from|we|run|today|since|dial|number|please|only))|:)*"
-    r",? " + _NUMBER
+    r"\b(?:(?:helpline|hotline|lifeline|crisis line|crisis text line|support line|telephone|phone|tel|mobile|short ?code"
+    r"|(?:emergency|crisis|phone|telephone|text|toll-?free|free|new|old|right|correct) (?:number|code|line)|number to (?:call|dial|text|ring|use))s?)"
+    r"(?:(?:,? (?:is|are|was|at|on|has|have|had|now|reached|to|changed|moved|via|through|by|calling|dialling|texting|under|answers?|its|short|code"
+    r"|number|the|new|become|been|replaced|with|for|this|use|using|can|be|us|uk|canada|from|we|run|today|since|dial|please|only))|:)*,? " + _NUMBER
 )
 _VANITY = re.compile(r"(?<![\w-])(?:\+?1[- .]\(?(?:8\d\d|900)\)?[- .]|(?:8\d\d|900)[-.])(?=[\d-]*[a-z])[a-z0-9]+(?:[-.][a-z0-9]+)?\b")
 # "1.9OO.555.O177": letters that look like digits among digits.
@@ -66,7 +71,8 @@ def known_contacts(named: Iterable[str]) -> frozenset[str]:
 
 def of_card(source: Source) -> tuple[str, ...]:
     """What an article's card names: its address, those of its references, and its contacts."""
-    return (source.url, *(reference.link for reference in source.references if reference.link), *(reference.url for reference in source.references if reference.url), *source.contacts)
+    references = (address for reference in source.references for address in (reference.link, reference.url) if address)
+    return (source.url, *references, *source.contacts)
 
 
 def foreign_link(words: str, known: Collection[str]) -> str | None:
@@ -79,12 +85,16 @@ def foreign_link(words: str, known: Collection[str]) -> str | None:
     spoken = _SPOKEN.sub(".", words)
     for match in (*_ADDRESS.finditer(spoken), *_BARE.finditer(spoken)):
         address = _bare(match.group())
-        site, _, path = address.partition("/")
-        if address in trusted or (not path and site in sites) or (not match.group().lower().startswith(("tel:", "sms:", "data:", "javascript:")) and _is_authority(site)):
-            continue
-        if match.group().lower().startswith(("tel:", "sms:")) and _canonical(in_digits(match.group()[4:])) in known_contacts(known):
-            continue
-        return match.group()
+        scheme = match.group().partition(":")[0].casefold()
+        if scheme in ("tel", "sms"):
+            named = _canonical(in_digits(address.partition(":")[2])) in known_contacts(known)
+        elif scheme in ("data", "javascript", "mailto", "ftp"):
+            named = False
+        else:
+            site, _, path = address.partition("/")
+            named = address in trusted or (not path and site in sites) or _AUTHORITIES.search(site) is not None
+        if not named:
+            return match.group()
     return None
 
 
@@ -101,7 +111,7 @@ def foreign_contact(words: str, known: frozenset[str]) -> str | None:
 
 def _numbers(words: str) -> Iterator[str]:
     """What looks like a number to call or text, as far as that can be told from its shape and the words around it."""
-    plain_words = _LETTERED.sub(lambda match: match.group().translate(_LETTERS), _ADDRESS.sub(" ", in_digits_with_groups(words)))
+    plain_words = _LETTERED.sub(lambda match: match.group().translate(_LETTERS), _ADDRESS.sub(" ", _in_digits_with_groups(words)))
     for match in _VANITY.finditer(plain_words):
         yield match.group().translate(_KEYPAD)
     text = _NO_NUMBERS.sub(" # ", plain_words)
@@ -113,7 +123,7 @@ def _numbers(words: str) -> Iterator[str]:
             yield match.group("number")
 
 
-def in_digits_with_groups(words: str) -> str:
+def _in_digits_with_groups(words: str) -> str:
     """Digits in place of words, but with thousands as they stand, so that "14,170 people" is told from a number to call."""
     return in_digits(re.sub(r"(?<=\d),(?=\d{3}\b)", "\ue002", words)).replace("\ue002", ",")
 
@@ -124,7 +134,8 @@ def _looks_like_a_number(run: str, before: str) -> bool:
         return False
     if digits == run.strip("()") and not run.startswith("0"):
         # A bare long number is a count or an identifier unless it is spoken of as one to call.
-        return bool(re.search(r"\b(?:call|dial|ring|phone|text|sms|number|line|tel|reach|contact|whatsapp|fax)\b", before)) or len(digits) in (10, 11) and not digits.endswith("000")
+        spoken_of = re.search(r"\b(?:call|dial|ring|phone|text|sms|number|line|tel|reach|contact|whatsapp|fax)\b", before)
+        return spoken_of is not None or (len(digits) in (10, 11) and not digits.endswith("000"))
     groups = re.findall(r"\d+", run)
     if len(groups) > 1 and all(len(group) < 3 for group in groups) and not run.startswith(("+", "0", "(")):
         return False
@@ -139,7 +150,3 @@ def _canonical(number: str) -> str:
 def _bare(address: str) -> str:
     """An address without scheme, ``www.`` and closing signs."""
     return re.sub(r"^(?:https?://)?(?:www\.)?", "", address.strip().casefold()).rstrip("/.,;:!?")
-
-
-def _is_authority(site: str) -> bool:
-    return _AUTHORITIES.search(site) is not None

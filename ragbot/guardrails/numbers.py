@@ -72,7 +72,7 @@ def _in_digits(text: str) -> str:
     text = _REPEATED.sub(lambda match: " ".join([match.group(2)] * (2 if match.group(1) == "double" else 3)), text)
     text = _RUN.sub(lambda match: " ".join(_numbers(match.group())), text)
     for pattern, replacement in _AMOUNTS[:-1]:
-        text = pattern.sub(replacement, text)  # type: ignore[arg-type]
+        text = pattern.sub(replacement, text)
     text = _DECIMAL_COMMA.sub(".", _GROUPED.sub("", text))
     return _SPACED.sub(lambda match: match.group().replace(" ", ""), text)
 

@@ -32,10 +32,10 @@ class OutputRail:
     def objection(self, text: str, status: Status) -> str | None:
         """The name of the first rule that a text breaks in an answer of this status, or None; ``invisible`` where characters in it act
         on what is seen of the others."""
-        if ACTING.search(text):
-            return "invisible"
         rule = broken_rule(text, [rule for rule in self._rules if not rule.statuses or status in rule.statuses])
-        return rule.name if rule is not None else None
+        if rule is not None:
+            return rule.name
+        return "invisible" if ACTING.search(text) else None
 
     def stranger(self, words: str, source: Source | None = None) -> str | None:
         """The first address or number to call in a text that neither the policy nor the article's card names, or None."""
