@@ -1,4 +1,8 @@
-"""What somebody planted in a draft: words to the bot or the staff, false help, dangerous advice, hidden text. Each with its place."""
+"""What somebody planted in a draft: words to the bot or the staff, false help, dangerous advice, hidden text. Each with its place.
+
+A classifier on sentence embeddings (logistic regression on all-MiniLM-L6-v2) was tried beside the rules and left out: at a threshold where
+it found 19 of 35 planted sentences, it found something in 25 of 37 sound articles, and embedding a long article took over a minute.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,10 @@ _ORDERS = re.compile(
     r"^\W*(?:please |kindly |now |also |then )*(?:explain|describe|recommend|suggest|name|define|compare|discuss|list|provide|identify|solve)\b", re.IGNORECASE
 )
 _CODED = re.compile(r"(?<![\w/+=])[A-Za-z0-9+/]{40,}={0,2}(?![\w/+=])")
+_NOTE = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*(?:<>|#)[ \t]*[\"'(].*$|^ {0,3}\[[^\]\n]+\]:[ \t]*\S+[ \t]+[\"'(].{40,}$", re.MULTILINE)
+_ENTITIES = re.compile(r"(?:&#x?[0-9a-fA-F]+;[ ]?){4,}")
+_MIXED = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[\u0370-\u03ff\u0400-\u04ff]{1})[A-Za-z\u0370-\u03ff\u0400-\u04ff]{4,}\b")
+_SOFT = re.compile(r"(?:\w+\u00ad){2,}\w+")
 _ODD_BLANK = re.compile(r"[^\S\n]{60,}(?=\S)")
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
@@ -77,6 +85,10 @@ def hidden(document: Document) -> Iterator[Finding]:
     for pattern, message in (
         (_CODED, "A long run of letters and digits stands in the text, as coded words look. Take it out."),
         (_ODD_BLANK, "A long blank pushes words out of sight. Take it out."),
+        (_NOTE, "A line in the form of a link's definition holds words that no reader sees. Take it out."),
+        (_ENTITIES, "Words are written as character codes. Write them as plain text, or take them out."),
+        (_MIXED, "A word mixes letters of two scripts that look alike. Type it anew."),
+        (_SOFT, "A word is broken by soft hyphens that do not show. Type it anew."),
     ):
         if found := pattern.search(text):
             yield Finding("hidden", message, found.group().strip()[:80], Span(*found.span()))

@@ -30,6 +30,7 @@ _AMOUNTS = (
     (re.compile(r"\ba score(?= of (?:the|those|these|them)\b)"), "20"),
     (re.compile(r"\ba (?:couple|pair)(?: of)?\b"), "2"),
     (re.compile(r"\b(\d+) and (?:a|1) half\b"), r"\1.5"),
+    (re.compile(r"\b(\d+) point (\d+)\b"), r"\1.\2"),
     (re.compile(r"\bhalf (?:of )?(?:an?|the|1|that|your)\b"), "0.5"),
     (re.compile(r"\b(?:a|1) quarter of (?:an?|the|1)\b"), "0.25"),
     (re.compile(r"\ban? (?=(?:hundred|thousand)\b)"), "one "),
