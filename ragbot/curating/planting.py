@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from markdown_it import MarkdownIt
 
@@ -25,6 +26,7 @@ MEND = "Put it in other words or leave it out."
 # A question or an order that shares fewer of its telling words than this with the rest of the article does not belong to it.
 LEAST_SHARED = 0.4
 LEAST_TERMS = 2
+MOST_HIDDEN = 20
 # Only questions that speak to nobody: those to the reader ("Are you sleeping?") are at home in an article.
 _ASKS = re.compile(r"^\W*(?:what|whats|who|whose|which|how|where|when|why|if)\b(?!.*\b(?:you|your|i|my|we|our|they)\b)", re.IGNORECASE)
 _ORDERS = re.compile(
@@ -59,8 +61,7 @@ def _beside(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> It
     for words in dict.fromkeys((*card, *(caution.why for caution in source.cautions), *(chunk.heading for chunk in chunks))):
         if rail.objection(words, "answered") or rail.stranger(words, source if words == source.summary else None):
             message = (
-                "A title, a heading or a field holds an address, a number or words that no answer may hold; nothing below it is quoted. "
-                "Put it in other words."
+                "A title, a heading or a field holds an address, a number or words that no answer may hold; nothing below it is quoted. Put it in other words."
             )
             yield Finding("instruction", message, words)
     if source.contacts:
@@ -76,12 +77,13 @@ def hidden(document: Document) -> Iterator[Finding]:
         near = " ".join(ACTING.sub("", text[max(0, acting.start() - 30) : acting.end() + 30]).split())
         message = f"An invisible character ({name}) stands in the text; sentences that hold one are not quoted. Type the words anew."
         yield Finding("hidden", message, near, Span(*acting.span()))
-    for raw in _raw_html(text):
-        if not PAGE_PATTERN.fullmatch(raw.strip()):
-            at = text.find(raw)
-            span = Span(at, at + len(raw)) if at >= 0 else None
-            message = "Raw HTML or a comment stands in the text; readers do not see it as such. Take it out, or write its words as plain text."
-            yield Finding("hidden", message, raw, span)
+    end = 0
+    for raw in islice((raw for raw in _raw_html(text) if not PAGE_PATTERN.fullmatch(raw.strip())), MOST_HIDDEN):
+        at = text.find(raw, end)
+        end = max(end, at + len(raw))
+        span = Span(at, at + len(raw)) if at >= 0 else None
+        message = "Raw HTML or a comment stands in the text; readers do not see it as such. Take it out, or write its words as plain text."
+        yield Finding("hidden", message, raw, span)
     for pattern, message in (
         (_CODED, "A long run of letters and digits stands in the text, as coded words look. Take it out."),
         (_ODD_BLANK, "A long blank pushes words out of sight. Take it out."),
@@ -95,6 +97,8 @@ def hidden(document: Document) -> Iterator[Finding]:
 
 
 def _raw_html(text: str) -> Iterator[str]:
+    if "<" not in text:
+        return
     for token in _MARKDOWN.parse(text):
         if token.type == "html_block":
             yield token.content

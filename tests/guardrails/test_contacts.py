@@ -10,7 +10,13 @@ from ragbot.records import Reference, Source
 
 RAIL = OutputRail.of(Policy())
 CLINIC = Source(
-    "a", "A", "s", "p", "https://clinic.example/a", references=(Reference("k", "T", url="https://trial.example/x"),), contacts=("(503) 555-0134", "desk@clinic.example")
+    "a",
+    "A",
+    "s",
+    "p",
+    "https://clinic.example/a",
+    references=(Reference("k", "T", url="https://trial.example/x"),),
+    contacts=("(503) 555-0134", "desk@clinic.example"),
 )
 
 
@@ -69,7 +75,15 @@ def test_helplines_and_other_figures_pass(text: str) -> None:
     assert RAIL.stranger(text) is None
 
 
-@pytest.mark.parametrize("text", ["Call the clinic on 503 555 0134.", "Call +1 (503) 555-0134.", "Write to desk@clinic.example.", "More stands at trial.example and https://trial.example/x."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call the clinic on 503 555 0134.",
+        "Call +1 (503) 555-0134.",
+        "Write to desk@clinic.example.",
+        "More stands at trial.example and https://trial.example/x.",
+    ],
+)
 def test_what_the_card_names_passes_in_its_own_article_alone(text: str) -> None:
     assert RAIL.stranger(text, CLINIC) is None
     assert RAIL.stranger(text) is not None
