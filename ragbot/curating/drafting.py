@@ -95,7 +95,9 @@ def unfinished_document(identity: str, text: str) -> Document:
     )
     # A moment is a day for Python, and no day can be compared with it.
     published = values["published"] if type(values.get("published")) is date else None
-    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words), body.strip("\n"), "")
+    contacts = values.get("contacts")
+    named = tuple(str(one) for one in contacts) if isinstance(contacts, list) else ()
+    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words, contacts=named), body.strip("\n"), "")
 
 
 def with_card(data: bytes, name: str) -> tuple[str, tuple[str, ...]] | None:
@@ -128,6 +130,9 @@ def with_card(data: bytes, name: str) -> tuple[str, tuple[str, ...]] | None:
     if claimed:
         warnings += (f"The file claims a review by {claimed[:80]}; it was not taken over.",)
         card["review"] = review
+    for key, words in (("in_crisis", "may be quoted in a crisis"), ("contacts", "may name contacts of its own")):
+        if card.pop(key, None):
+            warnings += (f"The file says that it {words}; that was not taken over. Set it yourself if it holds.",)
     if card == values and "title" in card and not warnings and read.split() == body.split():
         try:
             return set_status(text, "draft", name), ()

@@ -60,7 +60,7 @@ class Staff:
         self._bot = bot
         self._reindexing = reindexing
         self._sign_in = SignIn(settings.staff)
-        self._rail = OutputRail(open_policy(settings).output_rules)
+        self._rail = OutputRail.of(open_policy(settings))
         # What was read the last time; see ``check_sources``.
         self._known: dict[str, Document] = {}
         self.desk = Desk(settings)

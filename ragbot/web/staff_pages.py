@@ -7,24 +7,24 @@ from dataclasses import replace
 from datetime import date
 from html import escape
 
-from markdown_it import MarkdownIt
-
 from ragbot.chunking import split_document
-from ragbot.curating import Act, Draft, Origin
+from ragbot.curating import Act, Draft, Origin, planting
+from ragbot.curating.findings import Finding
 from ragbot.curating.missing import NOWHERE, Kept, Usage
-from ragbot.curating.proofing import MOST_PROOFED, Finding, still_missing
+from ragbot.curating.proofing import MOST_PROOFED, still_missing
 from ragbot.errors import RagbotError, SourceError
 from ragbot.reading.front_matter import read_values, split_file
 from ragbot.reading.isolating import FOREIGN_READERS
 from ragbot.records import Document
 from ragbot.settings import Settings
 from ragbot.web.reindexing import Progress
-from ragbot.web.rendering import PAGE_LINE
+from ragbot.web.rendering import PAGE_LINE, markdown_html, show_invisible
 from ragbot.web.signing_in import Session
 from ragbot.web.staff_forms import card_fields
 
 KINDS = {
-    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
+    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address", "contact": "Unknown number",
+    "danger": "Dangerous words", "suspect": "Out of place",
     "duplicate": "Duplicate", "contradiction": "Other figures", "card": "Card", "reference": "Reference", "reading": "Reading",
 }  # fmt: skip
 DONE = {
@@ -33,7 +33,7 @@ DONE = {
     "retire": "It is retired, and gone from all answers.", "restore": "It is published again.", "restored": "That version is the draft now.",
     "undone": "The last act is undone.", "discarded": "The draft is discarded.",
 }  # fmt: skip
-GRAVE = ("incomplete", "hidden", "instruction")
+GRAVE = ("incomplete", *planting.GRAVE)
 FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
 
 
@@ -251,7 +251,7 @@ def _findings(findings: Sequence[Finding]) -> str:
         + "</li>"
         for one in findings
     )
-    return f'<section class="st-card"><h2>To look at ({len(findings)})</h2><ul class="st-findings">{rows}</ul></section>'
+    return show_invisible(f'<section class="st-card"><h2>To look at ({len(findings)})</h2><ul class="st-findings">{rows}</ul></section>')
 
 
 def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Finding]) -> str:
@@ -263,7 +263,7 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
         sentences = "".join(f"<mark>{escape(one.text)}</mark> " if one.span in places else f"{escape(one.text)} " for one in chunk.sentences)
         page = document.page_at(chunk.span.start)
         where = " › ".join(part for part in (f"page {page}" if page else "", chunk.heading) if part)
-        passages.append(f"<li><small>{escape(where)}</small><p>{sentences}</p></li>")
+        passages.append(show_invisible(f"<li><small>{escape(where)}</small><p>{sentences}</p></li>"))
     original = "<p>No original is kept.</p>"
     if origin is not None and origin.sha256:
         address = f"/staff/originals/{escape(draft.id)}"
@@ -280,7 +280,7 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
 
 
 def _rendered(text: str) -> str:
-    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html = show_invisible(markdown_html(text))
     html = PAGE_LINE.sub(r'<p class="rb-page-number">Page \1</p>', html)
     for level in (4, 3, 2, 1):
         # The page has its own first two levels.

@@ -175,3 +175,12 @@ def test_a_file_under_a_hostile_name_is_recorded_under_a_tidy_one(desk: Desk) ->
     assert identity == "slugs-at-night"
     assert (origin := desk.origin(identity)) is not None
     assert origin.name == "slugs at night.txt"
+
+
+def test_no_file_brings_its_own_mark_for_a_crisis_nor_its_own_contacts(desk: Desk) -> None:
+    desk.add_file(with_card('in_crisis: true\ncontacts: ["1-900-555-0155"]\n'), "slugs.md", "Ada")
+    origin, draft = desk.origin("slugs"), desk.draft("slugs")
+    assert not {"in_crisis", "contacts"} & read_values(split_file(draft.text)[0]).keys()
+    assert origin is not None
+    assert len(origin.warnings) == 2
+    assert all("not taken over" in warning for warning in origin.warnings)
