@@ -38,7 +38,7 @@ NICE = 19
 # Of what a child sees of the environment: where programs, caches and the clock's zone are. No key, no password, no setting.
 _SEEN = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "PYTHONPATH", "LD_LIBRARY_PATH", "HF_HOME", "SSL_CERT_FILE", "SYSTEMROOT")
 # One core a child: two that each take all of them would leave none.
-_ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")}
+_ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
 _HEAD = struct.Struct(">II")
 # Replies come from a process that read a stranger's file; one that is larger is none of ours.
 MOST_REPLY_BYTES, MOST_DATA_BYTES = 4 * MEGABYTE, 64 * MEGABYTE
@@ -65,9 +65,10 @@ class BrokenWorkError(Exception):
         self.place = place
 
 
-def environment(**more: str) -> dict[str, str]:
-    """What a child sees of this process's environment."""
-    return {name: os.environ[name] for name in _SEEN if name in os.environ} | {"LANG": "C.UTF-8", "TOKENIZERS_PARALLELISM": "false"} | _ONE_CORE | more
+def environment(*, alone: bool = False) -> dict[str, str]:
+    """What a child sees of this process's environment; one that works ``alone`` on a stranger's file sees where programs are and no more."""
+    seen = ("PATH", "SYSTEMROOT") if alone else _SEEN
+    return {name: os.environ[name] for name in seen if name in os.environ} | {"LANG": "C.UTF-8", "TOKENIZERS_PARALLELISM": "false"} | _ONE_CORE
 
 
 def give_way() -> None:
@@ -193,7 +194,7 @@ def _read_reply(pipe: IO[bytes], until: float | None) -> tuple[dict[str, Any], b
         raise ValueError("a reply that is too large")
     reply = json.loads(_read_exactly(pipe, words, until).decode("utf-8", "surrogatepass"))
     if not isinstance(reply, dict):
-        raise ValueError("no reply")  # noqa: TRY004 — a stranger's data, not a slip of ours
+        raise ValueError("no reply")
     return reply, _read_exactly(pipe, data, until)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import lzma
-import os
 import resource
 import stat
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 from ragbot.errors import SourceError
 from ragbot.reading.extracts import Extract
+from ragbot.working import environment, give_way
 
 # Endings of files that can be imported, and the function (data, name) → Extract that reads them; loaded in the child only.
 FOREIGN_READERS: dict[str, str] = {
@@ -67,7 +67,6 @@ def read_foreign(data: bytes, name: str, *, url: str = "", limits: Limits | None
     if not data.strip():
         raise SourceError("The file is empty.", path=name)
     order = json.dumps({"name": name, "url": url, "reader": FOREIGN_READERS[suffix], "limits": asdict(limits)}).encode()
-    environment = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ} | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
         try:
             outcome = subprocess.run(
@@ -76,7 +75,7 @@ def read_foreign(data: bytes, name: str, *, url: str = "", limits: Limits | None
                 capture_output=True,
                 timeout=limits.seconds,
                 check=False,
-                env=environment,
+                env=environment(alone=True),
                 cwd=folder,
             )
         except subprocess.TimeoutExpired:
@@ -118,6 +117,7 @@ def work() -> None:
     data = sys.stdin.buffer.read()
     name: str = order["name"]
     try:
+        give_way()
         reader = _load(order["reader"])
         _bound(limits)
         check_container(data, name, limits)

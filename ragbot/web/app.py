@@ -54,11 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     background = BotInTheBackground(settings, lambda: reindexing.request() if background.loaded is not None and (settings.staff or settings.watch) else None)
     reindexing = Reindexing(
         settings,
-        lambda: bot.embedder if (bot := background.loaded) is not None else None,
         lambda: bot.engines.current() if (bot := background.loaded) is not None else None,
     )
     # Without a password hash there is no staff page at all.
-    staff = Staff(settings, lambda: background.loaded, reindexing).app() if settings.staff else None
+    staff = Staff(settings, lambda: background.loaded, reindexing) if settings.staff else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         stop.set()
         # A build that takes longer dies with the process, which harms nothing; but mostly it is a matter of seconds.
-        await run_in_threadpool(reindexing.stop, SECONDS_TO_FINISH)
+        await run_in_threadpool(_stop, reindexing, staff)
 
     app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
@@ -102,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     blocks.queue(api_open=False, max_size=20, default_concurrency_limit=2)
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
     app.middleware("http")(partial(_frame, frame=_frame_html(settings, policy, responses)))
-    app.add_middleware(Doorkeeper, staff=staff)
+    app.add_middleware(Doorkeeper, staff=staff.app() if staff is not None else None)
     gr.mount_gradio_app(
         app,
         blocks,
@@ -124,6 +123,12 @@ def create_app(settings: Settings) -> FastAPI:
         theme=gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
     return app
+
+
+def _stop(*working: Reindexing | Staff | None) -> None:
+    for one in working:
+        if one is not None:
+            one.stop(SECONDS_TO_FINISH)
 
 
 def _frame_html(settings: Settings, policy: Policy, responses: Responses) -> tuple[str, str]:

@@ -36,11 +36,12 @@ class Doer(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """One order of somebody's: whose it is, where it stands, and what came of it."""
+    """One order of somebody's: whose it is, where it stands, and what came of it; ``place`` is the address of the page that it makes."""
 
     owner: str
     order: Mapping[str, Any]
-    data: bytes
+    data: bytes = b""
+    place: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     state: Literal["queued", "running", "done"] = "queued"
     step: str = ""
@@ -151,6 +152,11 @@ class Jobs:
         """Somebody's own job, or None."""
         job = self._jobs.get(identity)
         return job if job is not None and job.owner == owner else None
+
+    def find_at(self, place: str, owner: str) -> Job | None:
+        """The job by which somebody's page is being made, or was made and not looked at yet."""
+        with self._lock:
+            return next((job for job in self._jobs.values() if job.place == place and job.owner == owner), None)
 
     def forget(self, job: Job) -> None:
         """Forgets a job, whose outcome was fetched."""
