@@ -33,8 +33,8 @@ from ragbot import errors
 from ragbot.errors import RagbotError, WorkError
 
 MEGABYTE = 1_000_000
-# Whoever is served comes first: of a contested core the work gets about a sixtieth (sched(7): weight 15 against 1024).
-NICE = 19
+# Whoever is served comes first: of a contested core the work gets about a tenth (sched(7): weight 110 against 1024).
+NICE = 10
 # Of what a child sees of the environment: where programs, caches and the clock's zone are. No key, no password, no setting.
 _SEEN = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "PYTHONPATH", "LD_LIBRARY_PATH", "HF_HOME", "SSL_CERT_FILE", "SYSTEMROOT")
 # One core a child: two that each take all of them would leave none.
@@ -42,6 +42,7 @@ _ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 _HEAD = struct.Struct(">II")
 # Replies come from a process that read a stranger's file; one that is larger is none of ours.
 MOST_REPLY_BYTES, MOST_DATA_BYTES = 4 * MEGABYTE, 64 * MEGABYTE
+PATIENCE = 5
 _START = "from ragbot.working import serve_orders; serve_orders()"
 
 Tell = Callable[[Any], None]
@@ -50,10 +51,11 @@ Work = Callable[[Mapping[str, Any], bytes, Tell], tuple[Mapping[str, Any], bytes
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one order may cost: megabytes of memory in all, and seconds from when it is begun; None is without bound."""
+    """What one order may cost: megabytes of memory, and seconds of a core; on a busy machine it may last ``PATIENCE`` times as long. None is
+    without bound."""
 
     memory_megabytes: int | None = 2_500
-    seconds: float | None = 120.0
+    seconds: int | None = 120
 
 
 class BrokenWorkError(Exception):
@@ -112,7 +114,7 @@ class Worker:
         """
         with self._busy:
             child = self._running()
-            until = None if self._bounds.seconds is None else time.monotonic() + self._bounds.seconds
+            until = None if self._bounds.seconds is None else time.monotonic() + PATIENCE * self._bounds.seconds
             try:
                 assert child.stdin is not None
                 assert child.stdout is not None
@@ -122,15 +124,20 @@ class Worker:
                     if "step" not in reply:
                         break
                     tell(reply["step"])
-            except TimeoutError:
-                self._end()
-                raise WorkError(f"This took longer than {self._bounds.seconds:.0f} seconds and was stopped.", "Split the text, or try again later.") from None
-            except (OSError, EOFError, ValueError):
-                self._end()
-                raise WorkError("The process that worked on this ended before it was done.", "Split the text, or try again.") from None
+            except (OSError, EOFError, ValueError) as error:
+                raise self._why_it_ended(child, late=isinstance(error, TimeoutError)) from None
             if reply.get("ends"):
                 self._end()
             return _understood(reply), made
+
+    def _why_it_ended(self, child: subprocess.Popen[bytes], *, late: bool) -> WorkError:
+        """Ends a child that does not answer, and tells why it did not."""
+        with suppress(subprocess.TimeoutExpired):
+            late = late or child.wait(1) == -signal.SIGXCPU
+        self._end()
+        if late:
+            return WorkError(f"This took more than {self._bounds.seconds} seconds of work and was stopped.", "Nothing was changed. Split the text.")
+        return WorkError("The process that worked on this ended before it was done.", "Split the text, or try again.")
 
     def stop(self) -> None:
         """Ends the child at once, and whatever it is doing."""
@@ -251,6 +258,7 @@ def serve_orders() -> None:
                 made_by: Callable[[Mapping[str, Any]], Work] = getattr(import_module(module), name)
                 work = made_by(start["setup"])
                 bound_memory(bounds.memory_megabytes)
+            bound_seconds(bounds.seconds)
             made, data = work(order, data, lambda step: write_frame(replies, {"step": step}, b""))
         except RagbotError as error:
             made, data = _told(error), b""
@@ -281,6 +289,14 @@ def bound_memory(megabytes: int | None) -> None:
     if megabytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (megabytes * MEGABYTE, megabytes * MEGABYTE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def bound_seconds(seconds: int | None) -> None:
+    """Bounds the time that this process may work from now on; it is killed with SIGXCPU then. What it starts has its own time."""
+    if seconds is not None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
 
 
 def _told(error: RagbotError) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from ragbot.records import PAGE_PATTERN, Document, Source
 
 MOST_SUMMARY_CHARACTERS = 240
 MOST_ID_CHARACTERS = 60
+# A first sentence that ends later than here is none that anybody would read.
+MOST_LOOKED_AT = 2_000
 _HEADING_OR_LIST = re.compile(r"^(?:[#>|*+-]|\d+[.)])")
 
 
@@ -75,7 +77,7 @@ def plain_id(words: str) -> str:
 def _first_sentence(text: str) -> str:
     """The first sentence of running text, cut at a word where it is very long; empty where there is none."""
     for paragraph in PAGE_PATTERN.sub("", text).split("\n\n"):
-        words = " ".join(paragraph.split())
+        words = " ".join(paragraph[:MOST_LOOKED_AT].split())
         if not words or _HEADING_OR_LIST.match(words):
             continue
         sentence = next((one for one in split_sentences(words) if one.endswith((".", "!", "?"))), "")

@@ -22,7 +22,7 @@ BUSY_PAUSE_SECONDS = 2.0
 # A process that holds the embedding model and has had nothing to do for this long is ended.
 IDLE_SECONDS = 120.0
 # Building an index for the first time takes about a second an article on one core, and there may be thousands.
-BOUNDS = Bounds(memory_megabytes=None, seconds=6 * 3600.0)
+BOUNDS = Bounds(memory_megabytes=None, seconds=6 * 3600)
 
 
 def open_work(setup: Mapping[str, Any]) -> Building:

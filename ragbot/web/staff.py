@@ -52,7 +52,7 @@ MOST_PLAIN_FORM_BYTES = 1_000_000
 # What is done within this time is answered at once; then a page says how far it is.
 PATIENCE_SECONDS = 4.0
 # An order may cost this much; reading a file has bounds of its own within it (ragbot.reading.isolating).
-BOUNDS = Bounds(memory_megabytes=2_500, seconds=120.0)
+BOUNDS = Bounds(memory_megabytes=2_500, seconds=120)
 Handler = Callable[[Request, Session], Awaitable[Response]]
 # Types under which an original is shown in the browser; everything else is downloaded. HTML is shown without any script or network.
 SHOWN_TYPES = {".pdf": "application/pdf", ".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".txt": "text/plain", ".md": "text/plain"}
