@@ -37,6 +37,8 @@ _COLUMNS = {"counts": ["day", "kind", "key", "n"], "questions": ["id", "day", "q
 _SET_ASIDE = re.compile(re.escape(DATABASE) + r"\.damaged-(\d{4}-\d{2}-\d{2})T\d{12}(-journal|-wal|-shm)?")
 # SQLite's own words for a file that is damaged, or none of its own (https://sqlite.org/rescode.html).
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What besides may come of a file that another one has taken the place of: its tables are not ours.
+_SUSPECT = (*_DAMAGED, sqlite3.SQLITE_ERROR)
 # Acts of staff wait for others; a visitor's answer is not held up, and where it could not be counted, the next are not for a while.
 SECONDS_TO_ACT, SECONDS_TO_COUNT, SECONDS_WITHOUT_COUNTING = 10.0, 1.0, 30.0
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -94,7 +96,7 @@ class CountsFile:
                 try:
                     return self._work_on(work, seconds)
                 except sqlite3.DatabaseError as error:
-                    if not _tells_of(error, _DAMAGED):
+                    if not _tells_of(error, _SUSPECT):
                         raise
                     self._begin_anew(seconds)
                     return self._work_on(work, seconds)
@@ -166,7 +168,8 @@ class CountsFile:
         _log.error("%s was damaged; it is now %s, and a new one was begun", DATABASE, aside.name)
 
     def _reading(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=SECONDS_TO_COUNT)
+        # Where it may be written, SQLite finishes what a killed process has left half done; where not, it is only read.
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=SECONDS_TO_COUNT)
 
     def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """The rows of a query; none where there is no database. A damaged one is set aside.
@@ -185,7 +188,7 @@ class CountsFile:
             with closing(self._reading()) as database:
                 return database.execute(query, values).fetchall()
         except (OSError, sqlite3.Error) as error:
-            if isinstance(error, sqlite3.DatabaseError) and _tells_of(error, _DAMAGED):
+            if isinstance(error, sqlite3.DatabaseError) and _tells_of(error, _SUSPECT):
                 self._looked_through = False
                 self.write(lambda _: None)
                 return []
