@@ -60,6 +60,14 @@ class CountsFile:
         there = self.folder.exists() and not self.folder.is_dir()
         return [f"Nothing is counted, because {str(self.folder)!r} is no folder. Move it away."] if there else []
 
+    def damage(self) -> list[str]:
+        """What is wrong with the file, which stays where it is."""
+        try:
+            sound = self._is_sound()
+        except (OSError, sqlite3.Error) as error:
+            return [f"The counts in {str(self.path)!r} cannot be read: {_reason(error)}."]
+        return [] if sound else [f"The counts in {str(self.path)!r} are damaged. They are set aside when somebody next asks; take them from a backup then."]
+
     def set_aside(self) -> list[tuple[Path, date]]:
         """The damaged databases that were set aside, and the days on which they were."""
         return [(path, day) for path, day, beside in self._all_set_aside() if not beside]
@@ -146,7 +154,8 @@ class CountsFile:
         if not os.access(self.folder, os.W_OK):
             # The lock would be waited for in vain.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        release = acquire_lock(self.folder / ".lock", seconds)
+        # It happens once in a long while, and is over in a moment.
+        release = acquire_lock(self.folder / ".lock", SECONDS_TO_ACT)
         try:
             self._looked_through = False
             if self.path.exists() and self._is_sound():

@@ -136,6 +136,10 @@ class Feedback:
             )
         return told
 
+    def check(self) -> list[str]:
+        """What is wrong with the database; looks through it and changes nothing."""
+        return [*self.alarms(), *self._file.damage()]
+
     def totals(self, kind: Kind, days: int = 30) -> list[tuple[str, int]]:
         """The counts of one kind over the last days, the most frequent first."""
         since = (date.today() - timedelta(days=days)).isoformat()
