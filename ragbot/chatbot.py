@@ -113,15 +113,18 @@ class Ragbot:
     def stream(self, question: str, history: History = ()) -> Iterator[Answer]:
         """The answer as it grows: each item is a whole ``Answer`` with what has been checked so far, the last one is complete.
 
-        Where someone may be in danger, the help comes first, before anything is looked up.
+        Where someone may be in danger, the help comes first, before anything is looked up: at once where the rules see it, else as
+        soon as the classifier does.
         """
         exchange = self._take(question, history)
         immediate = self._immediate_help(exchange)
         if immediate is not None:
             yield immediate
         engine = self.engines.current()
-        exchange = self._retrieve(self._judge(exchange, engine), engine)
-        yield from self._answer(exchange, engine)
+        exchange = self._judge(exchange, engine)
+        if immediate is None and (help_first := self._judged_help(exchange)) is not None:
+            yield help_first
+        yield from self._answer(self._retrieve(exchange, engine), engine)
 
     def judge(self, text: str, history: History = ()) -> Judged:
         """What the guardrails say of a message, without answering it."""
@@ -157,7 +160,7 @@ class Ragbot:
         Needs neither index nor models.
         """
         immediate = self._immediate_help(Exchange(question, ()))
-        return immediate or _unavailable(question, self.responses)
+        return immediate or unavailable_answer(question, self.responses)
 
     # The steps, in the order of the way.
 
@@ -165,11 +168,16 @@ class Ragbot:
         if not question.strip():
             raise QuestionError(self.responses.text("empty"))
         if len(question) > self.settings.question_limit:
-            raise QuestionError(self.responses.text("too_long", limit=f"{self.settings.question_limit:,}"))
+            too_long = self.responses.text("too_long", limit=f"{self.settings.question_limit:,}")
+            raise QuestionError(f"{too_long}\n{self.responses.resources_short()}")
         return Exchange(question, as_turns(history))
 
     def _immediate_help(self, exchange: Exchange) -> Answer | None:
         return immediate_help(exchange.question, self.policy, self.responses)
+
+    def _judged_help(self, exchange: Exchange) -> Answer | None:
+        assert exchange.judged is not None
+        return help_answer(exchange.question, exchange.judged, self.policy, self.responses)
 
     def _judge(self, exchange: Exchange, engine: Engine) -> Exchange:
         started = time.perf_counter()
@@ -361,9 +369,12 @@ class Ragbot:
 
 def immediate_help(question: str, policy: Policy, responses: Responses) -> Answer | None:
     """The help that the rules alone call for, at once and whatever else is broken; None where they see no danger."""
-    judged = Guard(policy, None).judge_rules(question)
-    one = policy.class_of(judged.ruling.label)
-    if one.status != "emergency":
+    return help_answer(question, Guard(policy, None).judge_rules(question), policy, responses)
+
+
+def help_answer(question: str, judged: Judged, policy: Policy, responses: Responses) -> Answer | None:
+    """The help that a ruling calls for, before anything else is known; None where there is no danger."""
+    if policy.class_of(judged.ruling.label).status != "emergency":
         return None
     return Answer(question=question, status="emergency", guardrail=judged.ruling, notice=responses.notice(judged.ruling.label))
 
@@ -372,10 +383,11 @@ def broken_answer(question: str, settings: Settings) -> Answer:
     """What is shown where not even the bot could be opened."""
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
-    return immediate_help(question, policy, responses) or _unavailable(question, responses)
+    return immediate_help(question, policy, responses) or unavailable_answer(question, responses)
 
 
-def _unavailable(question: str, responses: Responses) -> Answer:
+def unavailable_answer(question: str, responses: Responses) -> Answer:
+    """That nothing can be answered just now, with the crisis line."""
     ruling = Ruling("unavailable", "informational", 0.0, "unavailable")
     return Answer(question=question, status="abstained", guardrail=ruling, notice=responses.text("unavailable"))
 

@@ -102,7 +102,7 @@ def serve(
     from ragbot import generations
 
     generations.current_generation(settings.index)
-    from ragbot.web.app import run_server
+    from ragbot.web.serving import run_server
 
     run_server(settings)
 

@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     keep_questions_days: int = Field(30, ge=1, le=30, description="days after which kept questions are deleted")
     commit_sources: bool = Field(True, description="commit what is published and retired, where the sources lie in a git repository")
     watch: bool = Field(False, description="follow the folder of sources while serving")
-    questions_per_minute: int = Field(10, ge=1, description="per visitor")
-    questions_per_day: int = Field(100, ge=1, description="per visitor")
+    questions_per_minute: int = Field(10, ge=1, description="in one conversation")
+    questions_per_day: int = Field(100, ge=1, description="in one conversation")
+    questions_per_minute_from_address: int = Field(240, ge=1, description="from one address, behind which a whole clinic may sit")
+    questions_per_day_from_address: int = Field(10_000, ge=1, description="from one address")
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -19,7 +19,7 @@ OWNERS = {
     "langchain_chroma": {"store.py"},
     "sentence_transformers": {"models.py", "retrieving/reranking.py"},
     "langchain.chat_models": {"answering/chat_model.py"},
-    "gradio": {"web/public.py", "web/app.py"},
+    "gradio": {"web/chat_page.py", "web/app.py"},
     "typer": {"cli.py"},
     "bm25s": {"retrieving/lexical.py"},
     "Stemmer": {"terms.py"},

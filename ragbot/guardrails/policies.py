@@ -120,7 +120,8 @@ class Texts(_Strict):
 
 NEEDED_TEXTS = frozenset(
     "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions illicit "
-    "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy disclaimer".split()
+    "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
+    "address_limit not_taken too_large too_slow connection_lost disclaimer".split()
 )
 
 

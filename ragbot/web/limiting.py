@@ -19,15 +19,24 @@ KNOWN_VISITORS = 20
 
 
 class QuestionLimiter:
-    """Counts questions by visitor in memory; nothing of a question is kept."""
+    """Counts questions in memory, by conversation and by address; nothing of a question is kept.
+
+    A conversation is what one person holds, so its limits are a person's. Its name comes from the browser, which can take a new one for
+    every question; the limits by address are there for that, and are wide, because a whole clinic may sit behind one address.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._limits = (RateLimitItemPerMinute(settings.questions_per_minute), RateLimitItemPerDay(settings.questions_per_day))
+        self._by_conversation = (RateLimitItemPerMinute(settings.questions_per_minute), RateLimitItemPerDay(settings.questions_per_day))
+        self._by_address = (RateLimitItemPerMinute(settings.questions_per_minute_from_address), RateLimitItemPerDay(settings.questions_per_day_from_address))
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def admits(self, visitor: str) -> bool:
-        """Whether this visitor may ask now; asking counts."""
-        return all(self._limiter.hit(limit, visitor_group(visitor)) for limit in self._limits)
+    def admits_conversation(self, conversation: str) -> bool:
+        """Whether this conversation may ask now; asking counts."""
+        return all(self._limiter.hit(limit, "conversation", conversation) for limit in self._by_conversation)
+
+    def admits_address(self, address: str) -> bool:
+        """Whether an event from this address is taken now; asking counts."""
+        return all(self._limiter.hit(limit, "address", visitor_group(address)) for limit in self._by_address)
 
 
 class SignInLimiter:

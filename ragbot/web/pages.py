@@ -38,6 +38,20 @@ def panel_html() -> str:
     )
 
 
+def first_help_html(responses: Responses) -> str:
+    """Where help and refusals stand that come before, or instead of, an answer: filled by the page's script, never by Gradio.
+
+    The words for a lost connection are in the page from the start, since they cannot be fetched then.
+    """
+    lost = "".join(f"<p>{escape(line)}</p>" for line in responses.text("connection_lost").split("\n") if line.strip())
+    line = f'<p class="rb-crisis-line"><strong>In crisis?</strong> {short_help(responses.region, responses.elsewhere.lines[0])}</p>'
+    return (
+        '<section id="rb-first-help" class="rb-first-help" role="alert" hidden><div id="rb-first-help-body"></div>'
+        '<button type="button" id="rb-first-help-close" class="rb-close-first-help">Close</button></section>'
+        f'<template id="rb-lost">{lost}{line}</template>'
+    )
+
+
 def article_page(document: Document, quoted: Span | None, responses: Responses) -> str:
     """An article as a page of its own, for links opened without script or in a new tab."""
     body = article_html(document, quoted)

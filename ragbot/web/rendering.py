@@ -43,6 +43,12 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
     return _flat("".join(parts))
 
 
+def asked_html(question: str) -> str:
+    """What a person asked, as text and nothing but text: no Markdown, no picture, no link."""
+    lines = (escape(line) for line in question.strip().split("\n"))
+    return _flat(f'<div class="rb-asked">{"<br>".join(lines)}</div>')
+
+
 def statement_html(statement: Statement, answer: Answer) -> str:
     """A statement with its numbered links and, where a caution covers it, what the other article says beside it."""
     by_number = {citation.number: citation for citation in answer.citations}

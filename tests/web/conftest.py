@@ -24,13 +24,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def site(starter: Ragbot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the served site keeps its sources, its ``log`` and Gradio's ``files``."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="session")
+def site(starter: Ragbot, site_folder: Path) -> Iterator[str]:
     """The address of a served site whose bot is ready."""
     # A copy, because a server leaves its counts beside the articles.
-    sources = shutil.copytree(ROOT / "sources", tmp_path_factory.mktemp("site") / "sources")
-    log = sources.parent / "log"
+    sources = shutil.copytree(ROOT / "sources", site_folder / "sources")
+    log, files = site_folder / "log", site_folder / "files"
+    files.mkdir()
     command = [sys.executable, "-m", "ragbot", "--sources", str(sources), "--index", str(starter.settings.index)]
-    environment = {**os.environ, "RAGBOT_QUESTIONS_PER_MINUTE": "60"}
+    limits = {"RAGBOT_QUESTIONS_PER_MINUTE": "60", "RAGBOT_QUESTIONS_PER_MINUTE_FROM_ADDRESS": "5000"}
+    environment = {**os.environ, **limits, "GRADIO_TEMP_DIR": str(files)}
     with log.open("w") as file:
         server = subprocess.Popen([*command, "serve", "--port", str(PORT)], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
         try:

@@ -76,6 +76,36 @@ def test_help_comes_first_for_someone_in_danger(page: Page) -> None:
     assert box is not None and box["height"] >= 24
 
 
+def test_help_is_on_the_page_while_the_conversation_still_waits(page: Page) -> None:
+    """The reply to the question itself carries the block; it makes room for the conversation's own one."""
+    page.route("**/gradio_api/queue/data*", lambda route: None)
+    page.fill("#question textarea", "i want to kill myself")
+    page.locator("#question textarea").press("Enter")
+    block = page.locator("#rb-first-help")
+    expect(block.locator(".rb-crisis")).to_be_visible(timeout=5_000)
+    expect(block).to_have_attribute("role", "alert")
+    expect(block.locator('a[href="tel:988"]').first).to_be_in_viewport()
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(block).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (429, '{"detail": "x", "words": "Very many questions", "help": "<p>call <a href=\'tel:988\'>988</a></p>"}', "Very many questions"),
+        (503, "Queue is full", "may not have arrived"),
+        (None, "", "may not have arrived"),
+    ],
+)
+def test_a_question_that_is_not_taken_is_told_with_the_crisis_line(page: Page, status: int | None, body: str, words: str) -> None:
+    page.route("**/gradio_api/queue/join*", lambda route: route.abort() if status is None else route.fulfill(status=status, body=body, content_type="application/json"))
+    page.fill("#question textarea", "How deep is a pot?")
+    page.locator("#question textarea").press("Enter")
+    told = page.locator("#rb-first-help")
+    expect(told).to_contain_text(words)
+    expect(told.locator('a[href="tel:988"]').first).to_be_in_viewport()
+
+
 def test_a_personal_decision_is_sent_to_a_professional_with_general_information(page: Page) -> None:
     ask(page, "Should I take ketamine?")
     text = page.locator(".rb-answer").last.inner_text()
@@ -129,6 +159,7 @@ def test_what_a_visitor_types_is_shown_as_text(page: Page) -> None:
     ask(page, '<img src=x onerror="window.stolen = true"> what is ketamine?')
     page.wait_for_timeout(300)
     assert page.evaluate("window.stolen") is False
+    expect(page.locator(".rb-asked")).to_have_text('<img src=x onerror="window.stolen = true"> what is ketamine?')
 
 
 @pytest.mark.parametrize("page", [("light", 1200), ("dark", 1200), ("light", 320), ("light", 600)], indirect=True, ids=str)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,12 @@ from ragbot.curating.missing import Feedback, Usage
 from ragbot.errors import IndexBrokenError
 from ragbot.guardrails import Policy, Responses
 from ragbot.settings import Settings
-from ragbot.web.public import BotInTheBackground, Chat
+from ragbot.web.chat import MAX_SHOWN, MAX_WAITING, SIDE_BY_SIDE, Chat, Conversation
+from ragbot.web.first_help import FirstHelp
+from ragbot.web.limiting import QuestionLimiter
+from ragbot.web.loading import BotInTheBackground
+
+NEW = Conversation()
 
 
 class Ready:
@@ -21,7 +28,7 @@ class Ready:
     def __init__(self, bot: Ragbot | None) -> None:
         self._bot = bot
 
-    def get(self) -> Ragbot:
+    def get(self, _: float = 0) -> Ragbot:
         if self._bot is None:
             raise IndexBrokenError("The index is broken.")
         return self._bot
@@ -33,20 +40,69 @@ def a_chat(copied_library: Path) -> Callable[..., Chat]:
 
     def make(bot: Ragbot | None, **changes: object) -> Chat:
         policy, there = Policy(), Settings.load(sources=copied_library, **changes)
-        return Chat(Ready(bot), policy, Responses(policy, "US"), there, Feedback(there))  # type: ignore[arg-type]
+        responses = Responses(policy, "US")
+        return Chat(Ready(bot), FirstHelp(policy, responses), responses, there, QuestionLimiter(there), Feedback(there))  # type: ignore[arg-type]
 
     return make
 
 
-def last(chat: Chat, question: str, visitor: str = "v") -> str:
-    *_, (messages, *_) = chat.respond(question, [], [], visitor)
-    return str(messages[-1]["content"])
+def say(chat: Chat, question: str, said: Conversation = NEW, name: str = "v") -> list[Conversation]:
+    """Every state of the conversation that the page would show."""
+
+    async def saying() -> list[Conversation]:
+        return [now async for now in chat.respond(question, said, name)]
+
+    return asyncio.run(saying())
+
+
+def last(chat: Chat, question: str, name: str = "v") -> str:
+    return str(say(chat, question, name=name)[-1].messages[-1]["content"])
 
 
 def test_the_conversation_is_remembered(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
-    *_, (messages, turns, *_) = a_chat(bot).respond("How often do tomatoes need water?", [], [], "v")
-    assert [message["role"] for message in messages] == ["user", "assistant"]
-    assert turns[-1].question == "How often do tomatoes need water?"
+    said = say(a_chat(bot), "How often do tomatoes need water?")[-1]
+    assert [message["role"] for message in said.messages] == ["user", "assistant"]
+    assert said.turns[-1].question == "How often do tomatoes need water?"
+
+
+def test_a_cleared_page_still_remembers_a_crisis(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
+    chat = a_chat(bot)
+    said = say(chat, "i want to kill myself")[-1].cleared()
+    assert (said.messages, said.told) == ((), ())
+    assert "988" in say(chat, "How often do tomatoes need water?", said)[-1].messages[-1]["content"]
+
+
+def test_the_page_holds_no_more_than_it_shows(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
+    chat, said = a_chat(bot, questions_per_minute=1000, questions_per_day=1000), Conversation()
+    for number in range(MAX_SHOWN + 2):
+        said = say(chat, f"{' ' * number}", said)[-1]
+    assert (len(said.messages), len(said.told)) == (2 * MAX_SHOWN, MAX_SHOWN)
+
+
+@pytest.mark.parametrize("question", ["<b>bold</b>", "![x](http://a.example/p.png)", "[a](javascript:alert(1))", "a\n\n# heading", "$$x$$"])
+def test_a_question_stands_on_the_page_as_text(a_chat: Callable[..., Chat], bot: Ragbot, question: str) -> None:
+    shown = say(a_chat(bot), question)[-1].messages[0]["content"]
+    assert shown.startswith('<div class="rb-asked">') and "\n" not in shown and "<b>" not in shown
+
+
+def test_help_goes_past_those_who_wait(a_chat: Callable[..., Chat], bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every place taken and nobody more let in, the block comes, and others are told calmly."""
+    chat, hold = a_chat(bot, questions_per_minute=1000), threading.Event()
+    monkeypatch.setattr(bot, "stream", lambda *_: (hold.wait(30), iter(()))[1])
+
+    async def crowd() -> tuple[str, str]:
+        waiting = [asyncio.create_task(anext(chat.respond("How deep is a pot?", Conversation(), str(number)))) for number in range(SIDE_BY_SIDE + MAX_WAITING)]
+        while not chat.is_full:
+            await asyncio.sleep(0)
+        danger = await anext(chat.respond("i want to kill myself", Conversation(), "danger"))
+        other = await anext(chat.respond("How deep is a pot?", Conversation(), "other"))
+        hold.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return danger.messages[-1]["content"], other.messages[-1]["content"]
+
+    danger, other = asyncio.run(crowd())
+    assert 'role="alert"' in danger and "tel:988" in danger
+    assert "Many people are asking" in other and "tel:988" in other and 'role="alert"' not in other
 
 
 @pytest.mark.parametrize("question", ["", "   \n"])
@@ -66,14 +122,14 @@ def test_too_many_questions_are_turned_away_before_anything_is_embedded_with_the
     last(chat, "How deep is a pot?")
     monkeypatch.setattr(bot.embedder, "encode", lambda *_: pytest.fail("it was embedded"))
     html = last(chat, "Something that was never asked before?")
-    assert "many questions" in html and "tel:988" in html
+    assert "a lot of questions" in html and html.count("tel:") == 2
     assert 'role="alert"' in last(chat, "i want to die")
 
 
-def test_other_visitors_are_not_held_back(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
+def test_other_conversations_are_not_held_back(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     chat = a_chat(bot, questions_per_minute=1)
     last(chat, "How deep is a pot?", "one")
-    assert "many questions" not in last(chat, "How deep is a pot?", "two")
+    assert "a lot of questions" not in last(chat, "How deep is a pot?", "two")
 
 
 @pytest.mark.parametrize(("question", "words"), [("What about soil?", "can't answer just now"), ("i want to kill myself", 'role="alert"')])
@@ -118,12 +174,11 @@ def test_what_is_kept_of_a_question(a_chat: Callable[..., Chat], starter: Ragbot
 
 def test_a_thumb_counts_once_for_the_articles_that_were_cited(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
     chat = a_chat(bot)
-    *_, (_, _, _, told) = chat.respond("How often do tomatoes need water?", [], [], "v")
-    *_, (_, _, _, told) = chat.respond("", [], [], "v", told)
-    assert [answer is not None for answer in told] == [True, False]
-    left = chat.mark(told, 1, True)
-    for from_last in (0, 1, 2, -1, 99):
-        left = chat.mark(left, from_last, False)
+    said = say(chat, "", say(chat, "How often do tomatoes need water?")[-1])[-1]
+    assert [answer is not None for answer in said.told] == [True, False]
+    left = chat.mark(said, 1, True)
+    for message in (0, 1, 2, 3, 99):
+        left = chat.mark(left, message, False)
     usage = Feedback(Settings.load(sources=copied_library)).usage()["watering-tomatoes"]
     assert (usage.cited, usage.helpful, usage.unhelpful) == (1, 1, 0)
     assert isinstance(usage, Usage)

@@ -27,7 +27,7 @@ from starlette.testclient import TestClient
 from ragbot.curating import Desk
 from ragbot.errors import SettingsError
 from ragbot.settings import Settings
-from ragbot.web import app as serving
+from ragbot.web import serving
 from ragbot.web.limiting import BAD_TRIES, KNOWN_VISITORS, NAME_TRIES_PER_HOUR, TRY_MINUTES, QuestionLimiter, SignInLimiter, visitor_group
 from ragbot.web.protecting import Doorkeeper
 from ragbot.web.reindexing import Reindexing
@@ -469,6 +469,6 @@ def test_words_survive_the_end_of_a_session(address: str, staff: Staff, there: S
 
 
 def test_one_household_asks_as_one_visitor(settings: Callable[..., Settings]) -> None:
-    limiter = QuestionLimiter(settings(questions_per_minute=3))
-    assert [limiter.admits(f"2001:db8:1:2::{number}") for number in range(4)] == [True, True, True, False]
-    assert limiter.admits("2001:db8:1:3::1")
+    limiter = QuestionLimiter(settings(questions_per_minute_from_address=3))
+    assert [limiter.admits_address(f"2001:db8:1:2::{number}") for number in range(4)] == [True, True, True, False]
+    assert limiter.admits_address("2001:db8:1:3::1")

@@ -38,6 +38,11 @@ def test_every_reply_carries_the_security_headers(client: httpx.Client) -> None:
         ("GET", "/gradio_api/file=/etc/passwd"),
         ("GET", "/gradio_api/file=https://example.org/x"),
         ("GET", "/gradio_api/proxy=https://example.org/x"),
+        ("GET", "/config"),
+        ("GET", "/gradio_api/info"),
+        ("POST", "/gradio_api/cancel"),
+        ("POST", "/gradio_api/reset"),
+        ("POST", "/gradio_api/component_server"),
         ("GET", "/monitoring/summary"),
         ("GET", "/gradio_api/monitoring"),
         ("GET", "/docs"),
@@ -61,8 +66,9 @@ def test_a_huge_request_is_turned_away(client: httpx.Client) -> None:
 
 
 def test_no_foreign_origin_is_let_in(client: httpx.Client) -> None:
-    headers = client.get("/config", headers={"origin": "https://evil.example"}).headers
-    assert headers.get("access-control-allow-origin") in (None, "")
+    for path in ("/", "/gradio_api/app_id"):
+        headers = client.get(path, headers={"origin": "https://evil.example"}).headers
+        assert headers.get("access-control-allow-origin") in (None, "")
 
 
 def test_an_article_is_a_page_of_its_own_with_the_quote_marked(client: httpx.Client) -> None:
@@ -73,7 +79,15 @@ def test_an_article_is_a_page_of_its_own_with_the_quote_marked(client: httpx.Cli
     assert "<mark" not in client.get("/articles/key-trials?start=99999999&end=999999999").text
 
 
-def test_the_served_config_tells_no_path_and_no_question(client: httpx.Client) -> None:
-    config = client.get("/config").text
-    assert "/sources" not in config
-    assert "/root" not in config
+def test_the_page_tells_no_path(client: httpx.Client) -> None:
+    page = client.get("/").text
+    assert "window.gradio_config" in page
+    assert "/sources" not in page and "/root" not in page
+
+
+@pytest.mark.parametrize("name", ["host", "x-forwarded-host", "x-forwarded-server", "x-gradio-server", "forwarded", "x-original-host", "x-forwarded-prefix"])
+def test_no_name_that_a_visitor_gives_the_server_comes_back(client: httpx.Client, name: str) -> None:
+    for path in ("/", "/theme.css", "/manifest.json", "/gradio_api/app_id", "/gradio_api/startup-events", "/articles/key-trials", "/nowhere"):
+        reply = client.get(path, headers={name: "http://evil.example" if "gradio" in name else "evil.example"})
+        assert "evil.example" not in reply.text + str(reply.headers)
+        assert reply.status_code < 500
