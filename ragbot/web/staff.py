@@ -109,18 +109,27 @@ class Staff:
             if session is None:
                 ended = (ENDED_WHILE_WRITING if acts else ENDED) if cookie else ""
                 return HTMLResponse(pages.sign_in_page(ended, goal_of(request)), status_code=401)
-            if acts:
-                if not _same_origin(request):
-                    raise HTTPException(403, "This form was not sent from this page.")
+            if not acts:
+                return await self._handled(handler, request, session)
+            if not _same_origin(request):
+                raise HTTPException(403, "This form was not sent from this page.")
+            try:
                 request.state.form = await _form_of(request)
                 if not brings_back(session, request.state.form.get("csrf")):
                     raise HTTPException(403, "This form is too old. Go back, load the page anew and try again.")
-            try:
-                return await handler(request, session)
-            except RagbotError as error:
-                return HTMLResponse(pages.problem_page(session, error), status_code=422)
+                return await self._handled(handler, request, session)
+            finally:
+                # What was uploaded lies in a file of its own until then.
+                await request.close()
 
         return _calmly(guarded)
+
+    @staticmethod
+    async def _handled(handler: Handler, request: Request, session: Session) -> Response:
+        try:
+            return await handler(request, session)
+        except RagbotError as error:
+            return HTMLResponse(pages.problem_page(session, error), status_code=422)
 
     async def sign_in(self, request: Request) -> Response:
         visitor = request.client.host if request.client else "unknown"
