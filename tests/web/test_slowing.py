@@ -51,7 +51,7 @@ class Probe:
     @contextmanager
     def watching(self) -> Iterator[None]:
         stop = threading.Event()
-        threads = [threading.Thread(target=self._look, args=(stop,)), threading.Thread(target=self._ask, args=(stop,))]
+        threads = [threading.Thread(target=self._told, args=(work, stop)) for work in (self._look, self._ask)]
         for thread in threads:
             thread.start()
         try:
@@ -60,6 +60,12 @@ class Probe:
             stop.set()
             for thread in threads:
                 thread.join(120)
+
+    def _told(self, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+        try:
+            work(stop)
+        except Exception as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
 
     def _look(self, stop: threading.Event) -> None:
         with httpx.Client(base_url=self.address, timeout=60) as client:
@@ -83,6 +89,8 @@ class Probe:
                 time.sleep(QUESTION_EVERY)
 
     def figures(self) -> str:
+        if not self.health or not self.questions:
+            return f"nothing measured: {self.problems[:2]}"
         health, asked = [1000 * one for one in self.health], [1000 * one for one in self.questions]
         return (
             f"/healthz p50 {percentile(health, 0.5):.0f} ms, p99 {percentile(health, 0.99):.0f} ms, most {max(health):.0f} ms (n = {len(health)}); "
@@ -92,7 +100,8 @@ class Probe:
 
 def asker(client: httpx.Client) -> Callable[[str], bool]:
     """Asks as the page does, whatever the page's events take besides the question; whether an answer with a source came."""
-    config = client.get("/config").json()
+    page, mark = client.get("/").text, "window.gradio_config = "
+    config = json.JSONDecoder().raw_decode(page, page.index(mark) + len(mark))[0]
     box = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == "question")
     event = next(one for one in config["dependencies"] if [box, "submit"] in [list(target) for target in one["targets"]])
     inputs = event["inputs"]
@@ -118,7 +127,7 @@ def asker(client: httpx.Client) -> Callable[[str], bool]:
 def served(sources: Path, index: Path, *, port: int = PORT) -> Iterator[str]:
     """A site with a staff page, whose bot is ready."""
     config = sources.parent / "ragbot.toml"
-    config.write_text(f"[ragbot]\nquestions_per_minute = 10000\nquestions_per_day = 100000\n[ragbot.staff]\nanna = '{hash_password(PASSWORD)}'\n", encoding="utf-8")
+    config.write_text(f"[ragbot]\nquestions_per_minute = 10000\nquestions_per_day = 100000\nquestions_per_minute_from_address = 10000\nquestions_per_day_from_address = 100000\n[ragbot.staff]\nanna = '{hash_password(PASSWORD)}'\n", encoding="utf-8")
     command = [sys.executable, "-m", "ragbot", "--sources", str(sources), "--index", str(index), "--config", str(config), "serve", "--port", str(port)]
     log = sources.parent / "log"
     with log.open("w") as file:
@@ -226,7 +235,7 @@ def measure(sources: Path, index: Path, port: int = PORT) -> dict[str, Probe]:
         visit.wait_for_index()
         probes["nothing else to do"] = quiet = Probe(address)
         with quiet.watching():
-            time.sleep(15)
+            time.sleep(8)
         for title, (name, made) in CASES.items():
             data = made()
             probes[title] = probe = Probe(address)
