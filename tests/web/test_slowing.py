@@ -259,7 +259,7 @@ def test_staff_work_never_slows_the_public(starter_index: Path, tmp_path: Path) 
     probes = measure(sources, Path(shutil.copytree(starter_index, tmp_path / "index")))
     quiet = probes.pop("nothing else to do")
     # On a machine that is busy with other things the quiet server is slow as well; only what staff add to that counts.
-    slowed = max(1.0, percentile(quiet.questions, 0.95) / 0.3)
+    slowed = max(1.0, percentile(quiet.questions, 0.5) / 0.3)
     for title, probe in probes.items():
         assert probe.problems == [], title
         assert percentile(probe.health, 0.99) <= HEALTH_P99 * slowed, f"{title}: {probe.figures()}"
