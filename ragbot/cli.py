@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ragbot import __version__
 from ragbot.errors import DatasetError, QuestionError, RagbotError, SourceError
+from ragbot.secrecy import without_secrets
 from ragbot.settings import Settings, named_config
 
 app = typer.Typer(
@@ -543,7 +544,7 @@ def _calibrate(paths: Sequence[Path], as_json: bool) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Tell versions, models and digests, the index's state, source problems and the settings in force."""
+    """Tell versions, models and digests, the index's state, source problems, settings in force, and what to see to. Exit code 1 where something is wrong."""
     from ragbot.diagnosis import diagnose
     from ragbot.terminal import print_diagnosis
 
@@ -597,7 +598,8 @@ def run(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 — an exit
 
 
 def _complain(message: str) -> int:
-    stderr.print(" ".join(message.split()), style="red", markup=False, highlight=False, soft_wrap=True)
+    # Whatever went wrong, a key or a password that stands in what was to be read is nobody's to read.
+    stderr.print(without_secrets(" ".join(message.split())), style="red", markup=False, highlight=False, soft_wrap=True)
     return 2
 
 

@@ -132,5 +132,6 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
             console.print(Text(f"  {name}: {value}"), soft_wrap=True)
     for problem in diagnosis.problems:
         console.print(Text(f"✗ {problem}", style="red"), soft_wrap=True)
-    if not diagnosis.problems:
-        console.print(Text("✓ no problems", style="green"))
+    for piece in diagnosis.advice:
+        console.print(Text(f"! {piece}", style="yellow"), soft_wrap=True)
+    console.print(Text(f"{'✗' if diagnosis.problems else '!' if diagnosis.advice else '✓'} {diagnosis.verdict}", style="bold"), soft_wrap=True)

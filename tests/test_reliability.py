@@ -89,7 +89,7 @@ def test_minutes_of_publishing_and_asking_at_once(index: Path, copied_library: P
     there = Settings(sources=copied_library, index=Path(shutil.copytree(index, tmp_path / "index")))
     bot = Ragbot.open(there)
     bot.warm_up()
-    desk, reindexing = Desk(there), Reindexing(there, lambda: bot.embedder)
+    desk, reindexing = Desk(there), Reindexing(there)
     published: dict[str, int] = {}
     problems: list[str] = []
     asked: list[tuple[str, int]] = []

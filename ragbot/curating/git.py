@@ -27,7 +27,8 @@ def commit_article(path: Path, message: str, by: str) -> bool:
     commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", message, "--author", f"{name} <{NOBODY}>", "--only", "--", path.name)
     problem = _git(path.parent, "-c", f"user.name={name}", "-c", f"user.email={NOBODY}", *commit)
     if problem is not None:
-        _log.warning("git did not commit %s: %s", path.name, problem)
+        # What git says may name people and hold words of theirs; whoever looks after the repository sees it there.
+        _log.warning("git did not commit %s: %s; see git status there", path.name, problem)
     return problem is None
 
 
@@ -56,9 +57,9 @@ def _ask_git(folder: Path, *arguments: str) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What went wrong, or None."""
+    """What kind of thing went wrong, or None."""
     try:
-        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S607 — the git of the search path is meant
+        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, timeout=SECONDS, check=False)  # noqa: S607 — the git of the search path is meant
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return None if outcome.returncode == 0 else (outcome.stderr or outcome.stdout).strip()[:300] or f"exit code {outcome.returncode}"
+        return type(error).__name__
+    return None if outcome.returncode == 0 else f"exit code {outcome.returncode}"

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from ragbot.characters import shown
 from ragbot.guardrails.contacts import foreign_link, of_card
-from ragbot.guardrails.normalising import ACTING
 from ragbot.guardrails.policies import Line, Region
 from ragbot.guardrails.responses import readable_number
 from ragbot.records import Answer, Citation, Document, Reference, Source, Span, Statement
@@ -45,7 +45,7 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
     if answer.citations:
         parts.append(_citation_list(answer))
     parts.append("</div>")
-    return show_invisible(_flat("".join(parts)))
+    return shown(_flat("".join(parts)))
 
 
 def asked_html(question: str) -> str:
@@ -173,17 +173,12 @@ def article_html(document: Document, quoted: Span | None) -> str:
     due = f" · review due {source.review.due}" if source.review.due else ""
     references = "".join(f'<li id="ref-{escape(reference.key)}">{reference_html(reference)}</li>' for reference in source.references)
     listing = f"<h3>References</h3><ol>{references}</ol>" if references else ""
-    return show_invisible(
+    return shown(
         f'<article class="rb-article" lang="en"><p class="rb-tag">{state}{due}</p><h2 tabindex="-1" id="article-title">{escape(source.title)}</h2>'
         f'<p class="rb-publisher">{escape(source.publisher)} · {escape(source.license)} · '
         f'<a href="{escape(source.url, quote=True)}" target="_blank" rel="noopener noreferrer">main reference</a></p>'
         f"{marked.replace('<h2>', '<h3>').replace('</h2>', '</h3>')}{listing}</article>"
     )
-
-
-def show_invisible(text: str) -> str:
-    """A text whose characters that act unseen on others (bidi controls, zero-width ones, tags) are written out, such as ⟦U+202E⟧."""
-    return ACTING.sub(lambda match: f"⟦U+{ord(match.group()):04X}⟧", text)
 
 
 def markdown_html(text: str, source: Source | None = None) -> str:

@@ -8,7 +8,6 @@ from html import escape
 from typing import Any
 
 import yaml
-from starlette.datastructures import FormData
 
 from ragbot.curating.drafting import article_text
 from ragbot.reading.front_matter import read_values, split_file
@@ -55,7 +54,7 @@ def _field(name: str, label: str, value: Any, hint: str = "") -> str:
     return f'<label>{label} <input name="{name}" type="{kind}" value="{escape(words, quote=True)}" placeholder="{hint}"></label>'
 
 
-def edited_text(text: str, form: FormData) -> tuple[str, str]:
+def edited_text(text: str, form: Mapping[str, Any]) -> tuple[str, str]:
     """A draft's file with what a form says in place of what it said, and what of it cannot be read, if anything; then that stays as it
     was. Keys of the card that the form does not know stay."""
     yaml_text, body = split_file(text)
@@ -91,7 +90,7 @@ def edited_text(text: str, form: FormData) -> tuple[str, str]:
     return text if card == before and words == body.strip() else article_text(card, words), slip
 
 
-def _said(form: FormData, key: str) -> str | None:
+def _said(form: Mapping[str, Any], key: str) -> str | None:
     value = form.get(key)
     return value.replace("\r\n", "\n").strip() if isinstance(value, str) else None
 
