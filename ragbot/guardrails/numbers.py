@@ -1,7 +1,7 @@
 """Numbers in words, in other scripts and in pieces → digits, so that one pattern sees them all.
 
-Written here because neither package that was tried fits: ``word2number`` reads one number and fails on a sentence, and ``text2num``
-leaves single words below ten, "half a", "a dozen" and numbers read out digit by digit ("nine one one") as they are.
+Written here because neither package that was tried fits: ``word2number`` reads one number and refuses a sentence without one, and
+``text2num`` 3.1 leaves single words below ten ("two grams"), "half a", "a dozen" and "a score" as they are.
 """
 
 from __future__ import annotations
