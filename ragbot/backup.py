@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import sqlite3
 import tarfile
@@ -28,9 +29,12 @@ from ragbot.errors import BackupError
 from ragbot.locking import acquire_lock
 from ragbot.settings import CONFIG_NAME, Settings
 
+_log = logging.getLogger("ragbot")
 MANIFEST = "ragbot-backup.json"
 VERSION = 1
-_LEFT_OUT = {".lock", "LOCK", ".DS_Store"}
+# Which backups were made here: it means nothing on another machine.
+REGISTER = "backups.jsonl"
+_LEFT_OUT = {".lock", "LOCK", ".DS_Store", REGISTER}
 # What SQLite keeps beside a database; the snapshot of the database holds it already.
 _BESIDE_DATABASES = tuple(f".{kind}-{beside}" for kind in ("sqlite", "sqlite3") for beside in ("journal", "wal", "shm"))
 
@@ -79,6 +83,7 @@ def write_backup(settings: Settings, path: Path, *, config: Path | None = None, 
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        _record(settings, path)
     except OSError as error:
         raise BackupError(f"The backup {str(path)!r} cannot be written: {error.strerror or error}.", "Make room, name another place, or try again.") from error
     finally:
@@ -86,6 +91,30 @@ def write_backup(settings: Settings, path: Path, *, config: Path | None = None, 
             beside.unlink(missing_ok=True)
     digests = {name: digest for name, digest in writing.digests.items() if name != MANIFEST}
     return BackupReport(len(digests), digest_of_sources(digests), with_index)
+
+
+def _record(settings: Settings, path: Path) -> None:
+    """Remembers where a backup lies, so that ``ragbot sources erase`` can look into it."""
+    register = settings.sources / HISTORY / REGISTER
+    try:
+        register.parent.mkdir(exist_ok=True)
+        with register.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"path": str(path.resolve()), "made": datetime.now(UTC).isoformat(timespec="seconds")}, ensure_ascii=False) + "\n")
+    except OSError as error:
+        _log.warning("the backup was written and not put on record: %s", error)
+
+
+def recorded_backups(settings: Settings) -> list[Path]:
+    """Where backups were written that hold these sources, each once; some may be gone."""
+    try:
+        lines = (settings.sources / HISTORY / REGISTER).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):
+            found.append(Path(json.loads(line)["path"]))
+    return list(dict.fromkeys(found))
 
 
 class _Writing:
@@ -114,7 +143,8 @@ class _Writing:
         for relative in _files(generation):
             # A look at whether the disk can be written leaves hidden files there for a moment.
             if not relative.name.startswith("."):
-                self.add_file(f"index/{generation.name}/{relative.as_posix()}", generation / relative, database=relative.suffix == ".sqlite3")
+                # Its database is never written again either, and is known by its digest.
+                self.add_file(f"index/{generation.name}/{relative.as_posix()}", generation / relative)
         self.add("index/CURRENT", io.BytesIO(data := f"{generation.name}\n".encode()), len(data))
 
     def add_file(self, name: str, file: Path, *, database: bool = False) -> None:

@@ -17,14 +17,15 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from ragbot.answering.chat_model import ChatModelAnswerer, create_chat_model
 from ragbot.answering.extractive import Gate
+from ragbot.chunking import plain_text
 from ragbot.engines import Engine, Engines
-from ragbot.errors import ModelError, QuestionError
+from ragbot.errors import IndexBrokenError, ModelError, QuestionError
 from ragbot.generation import Generation
-from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses, foreign_link
+from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.records import Answer, DraftStatement, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.records import Answer, DraftStatement, Evidence, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
 from ragbot.retrieving import LangchainRetriever, Reranker
 from ragbot.settings import Settings
 from ragbot.verifying import Checked, Checking
@@ -35,6 +36,8 @@ MOST_FOLLOW_UPS = 3
 MOST_NEAREST = 3
 # Below this probability nothing in the library is near enough to be offered.
 NEAREST_FLOOR = 0.02
+# How many times as many passages are looked at for those that may stand beside a crisis block.
+LOOKED_AT_IN_CRISIS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Ragbot:
         self.settings = settings
         self.policy = open_policy(settings)
         self.responses = Responses(self.policy, settings.region)
-        self.output_rail = OutputRail(self.policy.output_rules)
+        self.output_rail = OutputRail.of(self.policy)
         self.embedder = Embedder(settings.embedding_model)
         self._chat_model = chat_model or _chat_model(settings)
         self.engines = Engines(settings, self.embedder, self.policy, Reranker(settings.reranker_model) if settings.reranker_model else None)
@@ -121,6 +124,14 @@ class Ragbot:
         if immediate is not None:
             yield immediate
         engine = self.engines.current()
+        try:
+            yield from self._look_into(exchange, engine, immediate)
+        except IndexBrokenError as error:
+            engine = self.engines.replace(engine, error)
+            yield from self._look_into(exchange, engine, immediate)
+
+    def _look_into(self, exchange: Exchange, engine: Engine, immediate: Answer | None) -> Iterator[Answer]:
+        """What one engine gives: the help that its classifier calls for, where the rules did not, and then the answer."""
         exchange = self._judge(exchange, engine)
         if immediate is None and (help_first := self._judged_help(exchange)) is not None:
             yield help_first
@@ -136,8 +147,8 @@ class Ragbot:
         return self._in_time(engine.retriever.retrieve(engine.rephraser.rephrase(query), count))
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
-        """The search as a LangChain ``BaseRetriever``."""
-        return self.engines.current().retriever.as_langchain(count)
+        """``search`` as a LangChain ``BaseRetriever``: it follows the index, and gives nothing that was taken back or is overdue."""
+        return LangchainRetriever(search=self.search, count=count)
 
     def as_runnable(self) -> Runnable[Any, Answer]:
         """The whole chain as a LangChain Runnable: ``invoke``, ``stream``, ``batch``.
@@ -204,12 +215,24 @@ class Ragbot:
     def _look_up(self, exchange: Exchange, engine: Engine) -> Exchange:
         started = time.perf_counter()
         exchange = replace(exchange, asked=engine.rephraser.rephrase(exchange.asked))
-        passages = self._in_time(engine.retriever.retrieve(exchange.asked, self.settings.passages))
+        passages = self._quotable(exchange, engine)
         timings = exchange.timed("retrieve", started)
         started = time.perf_counter()
         gate = engine.extractive.gate(exchange.asked, engine.extractive.rate(exchange.asked, passages))
         exchange = replace(exchange, passages=tuple(passages), gate=gate, answered=engine.extractive.answers(gate), timings_ms=timings)
         return replace(exchange, timings_ms=exchange.timed("answer", started))
+
+    def _quotable(self, exchange: Exchange, engine: Engine) -> list[Passage]:
+        """The passages that an answer may be drawn from; where someone may be in danger, those of articles marked ``in_crisis`` alone, so
+        that none of the others keeps them from being found."""
+        assert exchange.judged is not None
+        count = self.settings.passages
+        if self.policy.class_of(exchange.judged.ruling.label).status != "emergency":
+            return self._in_time(engine.retriever.retrieve(exchange.asked, count))
+        if not any(document.source.in_crisis for document in engine.generation.documents.values()):
+            return []
+        found = self._in_time(engine.retriever.retrieve(exchange.asked, count * LOOKED_AT_IN_CRISIS))
+        return [passage for passage in found if passage.source.in_crisis][:count]
 
     def _in_time(self, passages: Sequence[Passage]) -> list[Passage]:
         """Without those of articles that were just retired, or whose review is overdue for longer than the settings allow."""
@@ -272,26 +295,32 @@ class Ragbot:
             yield checking.result(), EXTRACTIVE, exchange
 
     def _objection(self, statement: DraftStatement, engine: Engine, status: Status) -> str | None:
-        """The output rule that a statement, one of its quotes, or what stands beside it breaks, or None; an article that was taken back
-        counts as such."""
+        """The output rule that a statement, one of its quotes, or what stands beside it breaks, or None.
+
+        An article that was taken back counts as such, and so does one that curators did not mark as safe to show in a crisis, where
+        someone may be in danger.
+        """
         if objection := self.output_rail.objection(statement.text, status):
             return objection
-        if statement.caution is not None and self._speaks_out_of_turn(statement.caution.why):
+        if statement.caution is not None and self._speaks_out_of_turn(statement.caution.why, status):
             return "caution"
-        for evidence in (*statement.evidence, *([statement.contrast] if statement.contrast else ())):
-            source = evidence.passage.source
-            if self.engines.is_withdrawn(source.id):
-                return "withdrawn"
-            if self._speaks_out_of_turn(source.title) or self._speaks_out_of_turn(evidence.passage.chunk.heading):
-                return "title"
-            known = [source.url, *(reference.link for reference in source.references if reference.link)]
-            if foreign_link(evidence.span.of(engine.generation.documents[source.id].text), known):
-                return "link"
-        return None
+        shown = (*statement.evidence, *([statement.contrast] if statement.contrast else ()))
+        return next(filter(None, (self._objection_to_quote(evidence, engine, status) for evidence in shown)), None)
 
-    def _speaks_out_of_turn(self, words: str) -> bool:
-        """Whether a title, a heading or a caution holds an address or words to the bot, which nothing that is shown may hold."""
-        return self.output_rail.objection(words, "answered") is not None or foreign_link(words, ()) is not None
+    def _objection_to_quote(self, evidence: Evidence, engine: Engine, status: Status) -> str | None:
+        source = evidence.passage.source
+        if self.engines.is_withdrawn(source.id):
+            return "withdrawn"
+        if status == "emergency" and not source.in_crisis:
+            return "in_crisis"
+        if self._speaks_out_of_turn(source.title, status) or self._speaks_out_of_turn(evidence.passage.chunk.heading, status):
+            return "title"
+        quote = evidence.span.of(engine.generation.documents[source.id].text)
+        return "stranger" if self.output_rail.stranger(quote, source) else self.output_rail.objection(plain_text(quote), status)
+
+    def _speaks_out_of_turn(self, words: str, status: Status = "answered") -> bool:
+        """Whether a title, a heading or a caution holds an unknown address or number, or words to the bot, which nothing shown may hold."""
+        return self.output_rail.objection(words, status) is not None or self.output_rail.stranger(words) is not None
 
     def _compose(
         self, exchange: Exchange, engine: Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False

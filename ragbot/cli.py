@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ragbot import __version__
 from ragbot.errors import DatasetError, QuestionError, RagbotError, SourceError
+from ragbot.secrecy import without_secrets
 from ragbot.settings import Settings, named_config
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-sources_app = typer.Typer(help="List, show, check, add, publish, retire and restore articles.", no_args_is_help=True, rich_markup_mode=None)
+sources_app = typer.Typer(help="List, show, check, add, publish, retire, restore and erase articles.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sources_app, name="sources")
 staff_app = typer.Typer(help="Passwords of the staff page, and kept questions.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(staff_app, name="staff")
@@ -100,7 +101,7 @@ def serve(
     settings = _settings(host=host, port=port, watch=watch or None)
     from ragbot import generations
 
-    generations.current_generation(settings.index)
+    generations.list_candidates(settings.index)
     from ragbot.web.serving import run_server
 
     run_server(settings)
@@ -239,6 +240,7 @@ def index(
                 "chunks": report.chunks,
                 "embedded": report.embedded,
                 "reused": report.reused,
+                "mended": report.mended,
             }
         )
     elif report.switched:
@@ -247,6 +249,9 @@ def index(
         )
     else:
         stdout.print(f"{report.generation}: nothing has changed.", highlight=False)
+    if report.mended and not as_json:
+        more = f" and {len(report.mended) - 5} more" if len(report.mended) > 5 else ""
+        stdout.print(f"Damaged and mended: {', '.join(report.mended[:5])}{more}.", markup=False, highlight=False)
 
 
 @sources_app.command("list")
@@ -350,6 +355,31 @@ def retire(
 
     Desk(_settings()).retire(identity, by or _person())
     _index_after("retired", identity, as_json)
+
+
+@sources_app.command("erase")
+def erase(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The article's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Who erases it, for the record.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Delete an article for ever, everywhere it is kept, and search every file for what is left. Exit code 1 where something is."""
+    from ragbot.erasing import Erasing
+    from ragbot.terminal import print_erasure, print_places
+
+    erasing = Erasing(_settings(), identity)
+    if not yes:
+        print_places(erasing.places, stderr)
+        typer.confirm(f"Delete {identity} for ever? It cannot be undone.", abort=True, err=True)
+    with _progress() as show:
+        erasure = erasing.run(by or _person(), show)
+    if as_json:
+        _print_json(erasure.to_dict())
+    else:
+        print_erasure(erasure, stdout)
+    if not erasure.complete:
+        raise typer.Exit(1)
 
 
 @sources_app.command("restore")
@@ -514,7 +544,7 @@ def _calibrate(paths: Sequence[Path], as_json: bool) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Tell versions, models and digests, the index's state, source problems and the settings in force."""
+    """Tell versions, models and digests, the index's state, source problems, settings in force, and what to see to. Exit code 1 where something is wrong."""
     from ragbot.diagnosis import diagnose
     from ragbot.terminal import print_diagnosis
 
@@ -568,7 +598,8 @@ def run(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 — an exit
 
 
 def _complain(message: str) -> int:
-    stderr.print(" ".join(message.split()), style="red", markup=False, highlight=False, soft_wrap=True)
+    # Whatever went wrong, a key or a password that stands in what was to be read is nobody's to read.
+    stderr.print(without_secrets(" ".join(message.split())), style="red", markup=False, highlight=False, soft_wrap=True)
     return 2
 
 

@@ -6,7 +6,8 @@
     articles/ID.vectors   the vectors of the chunks, then of the sentences, a row each: bare float32, little-endian
     articles/ID.pieces    the vectors of the word pieces of the sentences, then of the chunks' labels (title and heading): bare float16
 
-The numbers are bare because a thousand files with headers take half a second longer to open than without.
+Each file is known by its sha256 (see ragbot.digests). The numbers are bare because a thousand files with headers take half a second
+longer to open than without.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
 from pydantic import TypeAdapter
 
+from ragbot.digests import Files, digest_of
 from ragbot.models import TokenVectors, Vectors
 from ragbot.records import Chunk, Document
 
@@ -38,6 +39,7 @@ class _Texts:
     token_width: int
 
 
+FOLDER = "articles"
 _ENDINGS = (".json", ".vectors", ".pieces")
 _TEXTS = TypeAdapter(_Texts)
 
@@ -54,54 +56,75 @@ class EmbeddedArticle:
     tokens: Sequence[TokenVectors]
 
 
-def write_article(folder: Path, article: EmbeddedArticle) -> None:
-    """Writes the three files of an article."""
+def write_article(folder: Path, article: EmbeddedArticle) -> dict[str, str]:
+    """Writes the three files of an article into a generation's folder; the sha256 of each by its path there."""
     identity = article.document.source.id
     vectors = [part for part in (article.chunk_vectors, article.sentence_vectors) if len(part)]
     width = vectors[0].shape[1] if vectors else 0
     token_width = article.tokens[0].shape[1] if article.tokens else 0
     texts = _Texts(article.document, article.chunks, width, tuple(len(one) for one in article.tokens), token_width)
-    (folder / f"{identity}.json").write_bytes(_TEXTS.dump_json(texts))
-    (folder / f"{identity}.vectors").write_bytes(b"".join(part.astype("<f4").tobytes() for part in vectors))
-    (folder / f"{identity}.pieces").write_bytes(b"".join(part.astype("<f2").tobytes() for part in article.tokens))
+    contents = (
+        _TEXTS.dump_json(texts),
+        b"".join(part.astype("<f4").tobytes() for part in vectors),
+        b"".join(part.astype("<f2").tobytes() for part in article.tokens),
+    )
+    digests: dict[str, str] = {}
+    for name, data in zip(names_of(identity), contents, strict=True):
+        (folder / name).write_bytes(data)
+        digests[name] = digest_of(data)
+    return digests
 
 
-def take_over(old: Path, new: Path, identities: Iterable[str]) -> None:
-    """Puts the files of articles that did not change into another generation's folder."""
-    files = [old / f"{identity}{ending}" for identity in identities for ending in _ENDINGS]
-    linked = sum(file.stat().st_size for file in files) > MOST_COPIED_BYTES
-    for file in files:
+def names_of(identity: str) -> tuple[str, str, str]:
+    """The paths of an article's files in a generation's folder: texts, vectors, word pieces."""
+    texts, vectors, pieces = (f"{FOLDER}/{identity}{ending}" for ending in _ENDINGS)
+    return texts, vectors, pieces
+
+
+def take_over(old: Files, new: Path, identities: Iterable[str]) -> dict[str, str]:
+    """Puts the files of articles that did not change into another generation's folder; their digests."""
+    names = [name for identity in identities for name in names_of(identity)]
+    linked = sum((old.folder / name).stat().st_size for name in names) > MOST_COPIED_BYTES
+    for name in names:
         if linked:
             try:
-                os.link(file, new / file.name)
+                os.link(old.folder / name, new / name)
                 continue
             except OSError:
                 # Not every file system knows links.
                 linked = False
-        shutil.copyfile(file, new / file.name)
+        shutil.copyfile(old.folder / name, new / name)
+    return {name: old.digests[name] for name in names}
 
 
 class ArticleFiles:
     """The files of one article, read: texts and vectors at once, word pieces when they are asked for.
 
     Raises:
-        OSError, ValueError: a file is missing, is none of ours, or does not match the others.
+        IndexBrokenError: a file is missing, or not what was written.
+        ValueError: they do not match each other.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        texts = _TEXTS.validate_json((folder / f"{identity}.json").read_bytes())
+    def __init__(self, files: Files, identity: str) -> None:
+        texts_name, vectors_name, self._pieces = names_of(identity)
+        self._files = files
+        texts = _TEXTS.validate_json(files.read(texts_name).tobytes())
         self.document, self.chunks = texts.document, texts.chunks
-        self._pieces_file, self._token_width = folder / f"{identity}.pieces", texts.token_width
+        self._token_width = texts.token_width
         self._first_token = [0, *accumulate(texts.token_counts)]
-        vectors: Vectors = np.fromfile(folder / f"{identity}.vectors", dtype="<f4").reshape(-1, max(1, texts.width))
+        vectors: Vectors = files.read(vectors_name).view("<f4").reshape(-1, max(1, texts.width))
         sentences = sum(len(chunk.sentences) for chunk in self.chunks)
         whole = len(vectors) == len(self.chunks) + sentences == len(texts.token_counts)
-        if not whole or self.document.source.id != identity or self._pieces_file.stat().st_size != 2 * self._token_width * self._first_token[-1]:
+        if not whole or self.document.source.id != identity:
             raise ValueError(f"the files of {identity!r} do not match each other")
         self.chunk_vectors: Vectors = vectors[: len(self.chunks)]
         self.sentence_vectors: Vectors = vectors[len(self.chunks) :]
 
     def tokens(self) -> list[TokenVectors]:
-        """The word pieces of every sentence, then of every chunk's label, an array each."""
-        pieces: TokenVectors = np.fromfile(self._pieces_file, dtype="<f2").reshape(-1, max(1, self._token_width))
+        """The word pieces of every sentence, then of every chunk's label, an array each.
+
+        Raises:
+            IndexBrokenError: their file is missing by now, or not what was written.
+        """
+        pieces: TokenVectors = self._files.read(self._pieces).view("<f2").reshape(-1, max(1, self._token_width))
         return [pieces[first:last] for first, last in zip(self._first_token, self._first_token[1:], strict=False)]

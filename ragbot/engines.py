@@ -10,13 +10,14 @@ from pathlib import Path
 
 from ragbot import generations
 from ragbot.answering.extractive import ExtractiveAnswerer
+from ragbot.digests import digest_of
 from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
 from ragbot.generation import Generation, open_index
 from ragbot.guardrails import Guard, Policy
 from ragbot.guardrails.classifier import Classifier
 from ragbot.manifest import read_manifest
 from ragbot.models import Embedder
-from ragbot.reading import retired_ids
+from ragbot.reading import list_source_files, retired_ids
 from ragbot.rephrasing import Rephraser
 from ragbot.retrieving import Reranker, Retriever
 from ragbot.settings import Settings
@@ -73,23 +74,55 @@ class Engines:
         # A server may have been stopped after an article was retired and before the index had followed.
         self._withdrawn: frozenset[str] = retired_ids(settings.sources)
         self._outdated: frozenset[str] = frozenset()
-        self._lock = threading.Lock()
+        self._lock, self._replacing = threading.Lock(), threading.Lock()
         self._opening: _Opening | None = None
-        current = generations.current_generation(settings.index)
-        self._engine, self.alarms = self._open([current, *(folder for folder in generations.list_generations(settings.index) if folder != current)])
+        self._unnamed = ""
+        folders, problem = generations.list_candidates(settings.index)
+        self._engine, self.alarms = self._open(folders)
+        if problem is not None:
+            self._lose_current(problem)
+        self._keep_out(folders[0])
 
     def current(self) -> Engine:
         """The engine of the generation that CURRENT names; the one in use while that is opened, and where it cannot be."""
         try:
             folder = generations.current_generation(self._settings.index)
         except RagbotError as error:
-            self._alarm(str(error))
+            self._lose_current(str(error))
             return self._engine
+        if self._unnamed:
+            self._lose_current("")
         if folder.name != self._engine.generation.name:
             self._go_over_to(folder)
         elif self._outdated:
             self._stay()
         return self._engine
+
+    def replace(self, engine: Engine, problem: IndexBrokenError) -> Engine:
+        """Another engine, in place of one whose generation was found damaged, or was swept away, while it answered.
+
+        Raises:
+            IndexBrokenError: no other generation is sound; ``problem`` itself.
+        """
+        with self._replacing:
+            if self._engine is not engine:
+                return self._engine
+            folder = engine.generation.folder
+            if folder.is_dir():
+                self._alarm(str(problem))
+            try:
+                folders, _ = generations.list_candidates(self._settings.index)
+                others = [one for one in folders if one != folder]
+                if not others:
+                    raise problem
+                opened, problems = self._open(others, engine)
+            except RagbotError:
+                raise problem from None
+            with self._lock:
+                self._engine = opened
+                self.alarms = [*dict.fromkeys([*(self.alarms if folder.is_dir() else ()), *problems])]
+            self._keep_out(folders[0])
+            return opened
 
     def withdraw(self, article: str) -> None:
         """Draws no answer from an article any more until the index is brought up to date."""
@@ -112,7 +145,7 @@ class Engines:
             opening = self._opening
             if opening is None or opening.folder != folder:
                 opening = self._opening = _Opening(folder)
-                self._outdated = _outdated(self._engine.generation.manifest.documents, folder)
+                self._outdated = _outdated(self._engine.generation.manifest.documents, folder, self._settings.sources)
                 opening.thread = threading.Thread(target=self._work, args=(opening,), name="open-generation", daemon=True)
                 opening.thread.start()
         if opening.thread is not None:
@@ -138,14 +171,31 @@ class Engines:
             if self._opening is opening:
                 # A build that began before an article was taken back may still hold it.
                 self._withdrawn &= engine.generation.documents.keys()
-                self._outdated = frozenset()
                 self._engine = engine
+                self._outdated = frozenset()
                 # What was wrong before is mended.
                 self.alarms = problems
 
     def _open(self, folders: Sequence[Path], before: Engine | None = None) -> tuple[Engine, list[str]]:
         generation, problems = open_index(folders)
         return Engine(generation, self._embedder, self._policy, self._reranker, before), problems
+
+    def _keep_out(self, named: Path) -> None:
+        """Where another generation than the one named is in use, what the named one no longer holds as it is stays out, and it is not
+        opened again before the index is switched anew."""
+        with self._lock:
+            if named == self._engine.generation.folder:
+                self._outdated = frozenset()
+            else:
+                self._opening = _Opening(named)
+                self._outdated = _outdated(self._engine.generation.manifest.documents, named, self._settings.sources)
+
+    def _lose_current(self, problem: str) -> None:
+        """Tells what is wrong with CURRENT, or, where nothing is, no longer what was."""
+        self.alarms = [one for one in self.alarms if one != self._unnamed]
+        self._unnamed = problem
+        if problem:
+            self._alarm(problem)
 
     def _alarm(self, problem: str) -> None:
         if problem not in self.alarms:
@@ -161,11 +211,20 @@ class _Opening:
         self.thread: threading.Thread | None = None
 
 
-def _outdated(documents: Mapping[str, str], folder: Path) -> frozenset[str]:
-    """The articles that another generation does not hold, or holds in another version; none where that cannot be told."""
+def _outdated(documents: Mapping[str, str], folder: Path, sources: Path) -> frozenset[str]:
+    """The articles that another generation does not hold, or holds in another version; where its manifest cannot be read, those that are
+    not as the sources have them; none where that cannot be told either."""
     try:
-        coming = read_manifest(folder).documents
+        coming: Mapping[str, str | None] = read_manifest(folder).documents
     except RagbotError:
-        # The generation is broken, and the one in use goes on as it is.
-        return frozenset()
+        if not sources.is_dir():
+            return frozenset()
+        coming = {path.stem: _digest(path) for path in list_source_files(sources)}
     return frozenset(identity for identity, digest in documents.items() if coming.get(identity) != digest)
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return digest_of(path.read_bytes())
+    except OSError:
+        return None

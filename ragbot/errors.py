@@ -14,6 +14,7 @@
     ├── ModelError               an embedding or chat model
     │   ├── ModelMissingError      weights or an extra are not there
     │   └── ModelReplyError        a reply that cannot be used
+    ├── WorkError                work in a process of its own that cost more than it may
     ├── BackupError              a backup that cannot be written, read or restored
     ├── PolicyError(path, line)  a guardrail policy file that cannot be used
     └── DatasetError(path, line) an evaluation or batch file that cannot be used
@@ -65,6 +66,10 @@ class PolicyError(_FileError):
 
 class DatasetError(_FileError):
     """An evaluation or batch file that cannot be used, with file and line."""
+
+
+class WorkError(RagbotError):
+    """Work in a process of its own that took longer or more memory than it may, or that has to wait for too much other work."""
 
 
 class BackupError(RagbotError):

@@ -2,7 +2,7 @@
 
 ::
 
-    index/CURRENT            the name of the generation that is served
+    index/CURRENT            the name of the generation that is served, and the beginning of its sha256
     index/LOCK               held while somebody builds
     index/gen-000007/        never written again once CURRENT names it
 
@@ -12,11 +12,12 @@ build sweeps it away.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,16 +32,39 @@ def current_generation(index: Path) -> Path:
     """The folder of the current generation.
 
     Raises:
-        IndexMissingError: nothing was built yet, or CURRENT names a folder that is gone.
+        IndexMissingError: nothing was built yet, or CURRENT is damaged, or names a folder that is gone.
     """
     try:
-        name = (index / "CURRENT").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
+        name, *check = (index / "CURRENT").read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError, ValueError):
+        if list_generations(index):
+            raise IndexMissingError(f"{str(index / 'CURRENT')!r} is missing or damaged.", "Write it again with: ragbot index") from None
         raise IndexMissingError(f"There is no index in {str(index)!r} yet.", "Build it with: ragbot index") from None
     folder = index / name
-    if not _NAME.match(name) or not folder.is_dir():
-        raise IndexMissingError(f"The index in {str(index)!r} names {name!r}, which is not there.", "Build it anew with: ragbot index --rebuild")
+    # A person may write the bare name.
+    if not _NAME.match(name) or check not in ([], [_check(name)]) or not folder.is_dir():
+        raise IndexMissingError(f"{str(index / 'CURRENT')!r} names {name!r}, which is not there.", "Write it again with: ragbot index")
     return folder
+
+
+def list_candidates(index: Path) -> tuple[list[Path], str | None]:
+    """The folders that may be served, the current one first and then the newest, and what is wrong with CURRENT, if anything is.
+
+    Raises:
+        IndexMissingError: there is no generation at all.
+    """
+    folders = list_generations(index)
+    try:
+        current = current_generation(index)
+    except IndexMissingError as error:
+        if not folders:
+            raise
+        return folders, str(error)
+    return [current, *(folder for folder in folders if folder != current)], None
+
+
+def _check(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def list_generations(index: Path) -> list[Path]:
@@ -88,8 +112,8 @@ def begin_generation(index: Path) -> Path:
     return folder
 
 
-def switch_to(index: Path, built: Path) -> Path:
-    """Makes a finished folder the current generation, durably, and forgets all but the newest two.
+def switch_to(index: Path, built: Path, *, broken: Collection[Path] = ()) -> Path:
+    """Makes a finished folder the current generation, durably, and forgets all but the newest two of those that are not broken.
 
     Everything is on the disk before CURRENT names it, and CURRENT is replaced in one step.
     """
@@ -104,16 +128,31 @@ def switch_to(index: Path, built: Path) -> Path:
     _sync(built)
     target = index / f"gen-{number:06d}"
     built.rename(target)
-    draft = index / f"CURRENT.{uuid.uuid4().hex[:8]}"
-    draft.write_text(target.name + "\n", encoding="ascii")
-    _sync(draft)
-    draft.replace(index / "CURRENT")
-    _sync(index)
-    for old in list_generations(index)[KEPT:]:
+    name_current(index, target)
+    sound = [folder for folder in list_generations(index) if folder not in broken]
+    for old in [*broken, *sound[KEPT:]]:
         shutil.rmtree(old, ignore_errors=True)
     for leftover in index.glob("CURRENT.*"):
         leftover.unlink(missing_ok=True)
     return target
+
+
+def name_current(index: Path, folder: Path) -> None:
+    """Lets CURRENT name a generation, durably. Only while ``writing``."""
+    draft = index / f"CURRENT.{uuid.uuid4().hex[:8]}"
+    draft.write_text(f"{folder.name} {_check(folder.name)}\n", encoding="ascii")
+    _sync(draft)
+    draft.replace(index / "CURRENT")
+    _sync(index)
+
+
+def forget_all_but_current(index: Path) -> list[Path]:
+    """Removes all other generations and what killed builds left; what was removed. Only while ``writing``."""
+    current = current_generation(index)
+    others = [*(folder for folder in list_generations(index) if folder != current), *index.glob("building-*")]
+    for folder in others:
+        shutil.rmtree(folder)
+    return others
 
 
 def _sweep_unnamed(index: Path) -> None:

@@ -20,7 +20,7 @@ from ragbot import generations
 from ragbot.embedded import EmbeddedArticle
 from ragbot.errors import IndexBrokenError, IndexMismatchError, IndexMissingError, StoreError
 from ragbot.generation import Content, Generation, write_generation
-from ragbot.manifest import Manifest
+from ragbot.manifest import FORMAT, Manifest
 from ragbot.models import Embedder, TokenVectors, Vectors
 from ragbot.records import Chunk, Document
 
@@ -32,7 +32,7 @@ VERIFY_TIMEOUT_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What a run of indexing did: the generation in force and how much of it is new."""
+    """What a run of indexing did: the generation in force, how much of it is new, and which damaged files it mended."""
 
     generation: str
     switched: bool
@@ -40,14 +40,22 @@ class IndexReport:
     chunks: int
     embedded: int
     reused: int
+    mended: tuple[str, ...] = ()
 
 
 def readable_generation(index: Path) -> Generation | None:
-    """The current generation, if it can be read: what a build may take over from. It is not asked for what it holds yet."""
+    """What a build may take over from: the current generation, or the newest whose manifest is sound; what is damaged in it is left out.
+    It is not asked for what it holds yet."""
     try:
-        return Generation(generations.current_generation(index))
-    except (IndexMissingError, IndexMismatchError, IndexBrokenError):
+        folders, _ = generations.list_candidates(index)
+    except IndexMissingError:
         return None
+    for folder in folders:
+        try:
+            return Generation(folder, salvage=True)
+        except (IndexMismatchError, IndexBrokenError):
+            continue
+    return None
 
 
 def update_index(
@@ -61,6 +69,7 @@ def update_index(
     *,
     train_guard: GuardTrainer,
     progress: Progress = lambda step, done, total: None,
+    whole: bool = False,
 ) -> IndexReport:
     """Brings the index up to date and switches to it, if anything changed. Only while ``generations.writing`` holds the index.
 
@@ -70,16 +79,22 @@ def update_index(
         verifier: asks the finished generation for what it should hold; started beforehand, because that takes a second.
         train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
         progress: called with the step's name, how much is done, and how much there is to do.
+        whole: writes the vectors anew where something was taken out of them, because a graph that it is taken out of keeps its place.
 
     Raises:
         StoreError: the folder cannot be written.
         IndexBrokenError: what was built does not find what it holds; the old index keeps serving.
     """
-    if previous is not None and previous.manifest == manifest and _is_sound(previous):
-        return IndexReport(previous.name, False, len(documents), len(previous.chunks), 0, len(previous.chunks))
-    build = _Build(index, documents, split, manifest, embedder, train_guard, progress)
+    unchanged = previous is not None and previous.manifest == manifest and not previous.damage
+    gaps = whole and previous is not None and previous.gaps > 0
+    if previous is not None and unchanged and not gaps and _is_sound(previous):
+        named = _is_current(index, previous)
+        if not named:
+            generations.name_current(index, previous.folder)
+        return IndexReport(previous.name, not named, len(documents), len(previous.chunks), 0, len(previous.chunks), () if named else ("CURRENT",))
+    build = _Build(index, documents, split, manifest, embedder, train_guard, progress, whole)
     # What is taken over from a broken generation is found out when it is verified with the rest; asking it beforehand would take longer.
-    if previous is None or previous.manifest == manifest:
+    if previous is None or (unchanged and not gaps):
         return build.run(None, verifier)
     try:
         return build.run(previous, verifier)
@@ -88,6 +103,13 @@ def update_index(
             raise
     with Verifier() as another:
         return build.run(None, another)
+
+
+def _is_current(index: Path, generation: Generation) -> bool:
+    try:
+        return generations.current_generation(index) == generation.folder
+    except IndexMissingError:
+        return False
 
 
 def _is_sound(generation: Generation) -> bool:
@@ -109,6 +131,7 @@ class _Build:
     embedder: Embedder
     train_guard: GuardTrainer
     progress: Progress
+    whole: bool
 
     def run(self, previous: Generation | None, verifier: Verifier) -> IndexReport:
         """Builds beside, verifies, and switches. Errors as for ``update_index``."""
@@ -123,10 +146,12 @@ class _Build:
             progress("training the guardrails", 1, 1)
             progress("writing", 0, 2)
             # Where nothing can be taken over, the vectors are written whole as well.
-            write_generation(folder, manifest, Content(fresh, previous if same else None, guard))
+            write_generation(folder, manifest, Content(fresh, previous if same else None, guard, self.whole))
             progress("writing", 1, 2)
             verifier.verify(folder, [article.document.source.id for article in fresh])
-            built = generations.switch_to(index, folder)
+            # Those before it in the row were passed over because they cannot be read.
+            broken = [one for one in generations.list_generations(index) if _is_broken(one, previous)]
+            built = generations.switch_to(index, folder, broken=broken)
         except OSError as error:
             raise StoreError(
                 f"The index in {str(index)!r} cannot be written: {error.strerror or error}.",
@@ -135,7 +160,17 @@ class _Build:
         progress("writing", 2, 2)
         taken_over = sum(len(previous.articles[identity].chunks) for identity in same) if previous is not None else 0
         chunks = taken_over + sum(len(article.chunks) for article in fresh)
-        return IndexReport(built.name, True, len(self.documents), chunks, embedded, chunks - embedded)
+        return IndexReport(built.name, True, len(self.documents), chunks, embedded, chunks - embedded, _damage(previous))
+
+
+def _is_broken(folder: Path, previous: Generation | None) -> bool:
+    """Whether what was taken over from had to be looked for behind a generation, or is damaged itself."""
+    return previous is not None and (folder.name > previous.name or (folder == previous.folder and bool(_damage(previous))))
+
+
+def _damage(previous: Generation | None) -> tuple[str, ...]:
+    # Of the format before nothing is known to be damaged; it is only not known to be sound.
+    return previous.damage if previous is not None and previous.manifest.format == FORMAT else ()
 
 
 def _same_model(previous: Generation | None, manifest: Manifest) -> bool:
@@ -153,7 +188,8 @@ def _unchanged(previous: Generation | None, manifest: Manifest) -> frozenset[str
     """The ids of the articles that the generation before holds just as they are now."""
     if previous is None or not _same_model(previous, manifest) or previous.manifest.chunker != manifest.chunker:
         return frozenset()
-    return frozenset(identity for identity, digest in manifest.documents.items() if previous.manifest.documents.get(identity) == digest)
+    held = previous.manifest.documents
+    return frozenset(identity for identity, digest in manifest.documents.items() if identity in previous.articles and held.get(identity) == digest)
 
 
 def _embed(
@@ -225,7 +261,7 @@ from ragbot.store import load_chroma
 load_chroma()
 order = json.loads(sys.stdin.readline() or "null")
 if order is not None:
-    Generation(Path(order["folder"])).verify(articles=order["articles"])
+    Generation(Path(order["folder"]), trust_shared=True).verify(articles=order["articles"])
 """
 
 

@@ -30,12 +30,18 @@ def open_policy(settings: Settings) -> Policy:
 
 
 def build_index(
-    settings: Settings, *, rebuild: bool = False, progress: Progress = lambda step, done, total: None, embedder: Embedder | None = None
+    settings: Settings,
+    *,
+    rebuild: bool = False,
+    whole: bool = False,
+    progress: Progress = lambda step, done, total: None,
+    embedder: Embedder | None = None,
 ) -> IndexReport:
     """Brings the index up to date with the published articles and the policy.
 
     Args:
         rebuild: embed everything anew, whatever is there.
+        whole: leave no trace in the vectors of what was taken out, see ``update_index``.
         embedder: a loaded embedding model to share; one is loaded where None.
 
     Raises:
@@ -64,7 +70,16 @@ def build_index(
         )
         taken_over = None if rebuild else previous
         return update_index(
-            settings.index, taken_over, published, chunking.split_document, manifest, embedder, verifier, train_guard=train_guard, progress=progress
+            settings.index,
+            taken_over,
+            published,
+            chunking.split_document,
+            manifest,
+            embedder,
+            verifier,
+            train_guard=train_guard,
+            progress=progress,
+            whole=whole,
         )
 
 

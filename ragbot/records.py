@@ -97,7 +97,11 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The card of an article: what its front matter says."""
+    """The card of an article: what its front matter says.
+
+    ``in_crisis`` is the curators' word that the article may be quoted beside a crisis block; ``contacts`` are the telephone numbers,
+    short codes and addresses that its text may name beside the helplines of the policy.
+    """
 
     id: str
     title: str
@@ -113,6 +117,8 @@ class Source:
     topics: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    in_crisis: bool = False
+    contacts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def restore_backup(settings: Settings, path: Path, *, config: Path | None = None
     config_target = next(target for name in names if not (target := chosen.with_name(name)).exists() and not target.is_symlink())
     written: list[Path] = []
     try:
-        for entry, pieces in _entries(path):
+        for entry, pieces in read_entries(path):
             if entry.name != MANIFEST:
                 top, *rest = PurePosixPath(entry.name).parts
                 target = config_target if entry.name == CONFIG_NAME else places[top].joinpath(*rest)
@@ -87,7 +87,7 @@ def _check(path: Path, room: dict[str, int]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     manifest = b""
-    for entry, pieces in _entries(path):
+    for entry, pieces in read_entries(path):
         if entry.name == MANIFEST:
             if entry.size > MOST_MANIFEST_BYTES:
                 raise BackupError(f"The backup {str(path)!r} cannot be read.", _DAMAGED)
@@ -141,7 +141,7 @@ class _Stream(gzip.GzipFile):
         return super().read(size)
 
 
-def _entries(path: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+def read_entries(path: Path) -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
     """The plain files of an archive, each with its bytes, which are to be read before the next one.
 
     Raises:

@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableEnvironmentError
 
 from ragbot.errors import SettingsError
+from ragbot.secrecy import without_secrets
 
 CONFIG_NAME = "ragbot.toml"
 
@@ -99,9 +101,13 @@ class Settings(BaseSettings):
             return cls(**{key: value for key, value in from_file.items() if key not in in_environment} | said)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            name = ".".join(str(part) for part in problem["loc"])
+            name = without_secrets(".".join(str(part) for part in problem["loc"]))
             hint = f"Known settings: {', '.join(sorted(cls.model_fields))}." if problem["type"] == "extra_forbidden" else ""
-            raise SettingsError(f"The setting {name!r} cannot be used: {problem['msg']}.", hint) from error
+            # What was given may be a secret in the wrong place, so that neither the reason nor its cause is told with it.
+            raise SettingsError(f"The setting {name!r} cannot be used: {without_secrets(problem['msg'])}.", hint) from None
+        except UnreadableEnvironmentError as error:
+            name = next((key for key in cls.model_fields if f'"{key}"' in str(error)), "")
+            raise SettingsError(f"'RAGBOT_{name.upper()}' in the environment cannot be read.", 'Write it as JSON, such as {"name": "value"}.') from None
 
 
 def named_config() -> Path | None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ragbot.diagnosis import Diagnosis
+from ragbot.erasing import Erasure, Place
 from ragbot.records import Answer, Document, Passage
 
 STATUS_STYLES = {"answered": "green", "abstained": "yellow", "referred": "magenta", "emergency": "bold red", "declined": "yellow"}
@@ -98,6 +99,23 @@ def print_article(document: Document, console: Console) -> None:
     console.print(Text(document.text))
 
 
+def print_places(places: Sequence[Place], console: Console) -> None:
+    """Where an article stands, and what was removed."""
+    table = Table("place", "found", "removed", box=None, pad_edge=False)
+    for place in places:
+        table.add_row(place.name, str(place.found), str(place.removed))
+    console.print(table)
+
+
+def print_erasure(erasure: Erasure, console: Console) -> None:
+    """What was searched, found and removed, and what is left."""
+    print_places(erasure.places, console)
+    searched = f"{erasure.files_searched} files searched byte by byte for {erasure.pieces} pieces of its words: {len(erasure.left)} left."
+    console.print(Text(searched, style="red" if erasure.left else "green"), soft_wrap=True)
+    for told in (*erasure.left, *erasure.elsewhere):
+        console.print(Text(f"✗ {told}", style="red"), soft_wrap=True)
+
+
 def print_report(report: Any, console: Console) -> None:
     """The headline of an evaluation."""
     table = Table("set", "metric", "value", "95 %", "n", box=None, pad_edge=False)
@@ -114,5 +132,6 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
             console.print(Text(f"  {name}: {value}"), soft_wrap=True)
     for problem in diagnosis.problems:
         console.print(Text(f"✗ {problem}", style="red"), soft_wrap=True)
-    if not diagnosis.problems:
-        console.print(Text("✓ no problems", style="green"))
+    for piece in diagnosis.advice:
+        console.print(Text(f"! {piece}", style="yellow"), soft_wrap=True)
+    console.print(Text(f"{'✗' if diagnosis.problems else '!' if diagnosis.advice else '✓'} {diagnosis.verdict}", style="bold"), soft_wrap=True)

@@ -95,7 +95,7 @@ def time_preview() -> None:
         bot.warm_up()
         sentences = [sentence.text.encode("latin-1", "ignore").decode("latin-1")[:90] for chunk in bot.generation.chunks for sentence in chunk.sentences]
         pages = [[(sentences[(page * 50 + line) % len(sentences)], 72.0, 780.0 - 13 * line, 11.0) for line in range(50)] for page in range(50)]
-        pdf, desk, rail = write_pdf(pages), Desk(settings), OutputRail(open_policy(settings).output_rules)
+        pdf, desk, rail = write_pdf(pages), Desk(settings), OutputRail.of(open_policy(settings))
         times = []
         for _ in range(RUNS):
             started = time.perf_counter()

@@ -59,10 +59,10 @@ def test_each_dependency_has_one_owner(dependency: str, owners: set[str]) -> Non
 
 
 def test_only_settings_and_models_read_the_environment() -> None:
-    # models asks where the Hugging Face cache lies; web/app sets what gradio reads; isolating hands its child the search path and
-    # nothing else. Nobody else looks.
+    # models asks where the Hugging Face cache lies; web/app sets what gradio reads; working hands children the search path and
+    # where caches lie, and nothing else; secrecy asks what it must not show. Nobody else looks.
     readers = {path.relative_to(PACKAGE).as_posix() for path in modules() if "os.environ" in path.read_text(encoding="utf-8")}
-    assert readers <= {"settings.py", "models.py", "retrieving/reranking.py", "reading/isolating.py", "web/app.py"}
+    assert readers <= {"settings.py", "models.py", "retrieving/reranking.py", "working.py", "secrecy.py", "web/app.py"}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

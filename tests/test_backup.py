@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbot.backup import write_backup
+from ragbot.backup import REGISTER, write_backup
 from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk
 from ragbot.curating.missing import Feedback
@@ -77,7 +77,7 @@ def empty(settings: MakeSettings, tmp_path: Path) -> Settings:
 def held(folder: Path) -> dict[str, bytes | list[str]]:
     """What lies in a folder; a database as its statements, because SQLite counts the copies it makes in the file's head."""
     found: dict[str, bytes | list[str]] = {}
-    for file in (file for file in folder.rglob("*") if file.is_file() and file.name != ".lock"):
+    for file in (file for file in folder.rglob("*") if file.is_file() and file.name not in {".lock", REGISTER}):
         name = file.relative_to(folder).as_posix()
         if file.suffix == ".sqlite":
             with closing(sqlite3.connect(file)) as database:

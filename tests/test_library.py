@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ragbot.generation import Generation
 from ragbot.generations import current_generation
 from ragbot.guardrails.policies import LABELS, REVIEWED_POLICY, Policy
 from ragbot.library import build_index, check_sources, open_policy, read_article, read_retractions
+from ragbot.manifest import read_description, write_manifest
 from ragbot.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -79,8 +80,9 @@ def test_an_example_with_another_label_trains_the_classifier_anew(settings: Make
 
 
 def test_an_index_of_another_model_is_refused_and_never_asked(settings: MakeSettings, copied_index: Path) -> None:
-    manifest = current_generation(copied_index) / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text(encoding="utf-8")) | {"embedder": "0" * 64}), encoding="utf-8")
+    folder = current_generation(copied_index)
+    described = read_description(folder)
+    write_manifest(folder, replace(described, manifest=replace(described.manifest, embedder="0" * 64)))
     with pytest.raises(IndexMismatchError, match=r"'gen-000001' was built with another embedding model .sha256 0000.*ragbot index"):
         Ragbot.open(settings(index=copied_index))
 

@@ -18,11 +18,13 @@ import pytest
 from ragbot import generations
 from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk
+from ragbot.digests import Files
 from ragbot.embedded import ArticleFiles
 from ragbot.errors import StoreError
 from ragbot.generation import Generation, open_index
 from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
+from ragbot.manifest import read_description
 from ragbot.records import Answer
 from ragbot.settings import Settings
 from ragbot.web.reindexing import Reindexing
@@ -87,7 +89,7 @@ def test_minutes_of_publishing_and_asking_at_once(index: Path, copied_library: P
     there = Settings(sources=copied_library, index=Path(shutil.copytree(index, tmp_path / "index")))
     bot = Ragbot.open(there)
     bot.warm_up()
-    desk, reindexing = Desk(there), Reindexing(there, lambda: bot.embedder)
+    desk, reindexing = Desk(there), Reindexing(there)
     published: dict[str, int] = {}
     problems: list[str] = []
     asked: list[tuple[str, int]] = []
@@ -109,8 +111,9 @@ def test_minutes_of_publishing_and_asking_at_once(index: Path, copied_library: P
             problems.append(f"{answer.index}: versions {versions} in one answer")
         for citation in answer.citations:
             try:
-                text = ArticleFiles(there.index / (answer.index or "") / "articles", citation.article).document.text
-            except OSError:
+                folder = there.index / (answer.index or "")
+                text = ArticleFiles(Files(folder, read_description(folder).files), citation.article).document.text
+            except StoreError:
                 # Two generations are kept; one that is older was swept away meanwhile.
                 continue
             if text[citation.start : citation.end] != citation.quote:

@@ -20,6 +20,8 @@ from ragbot.records import PAGE_PATTERN, Document, Source
 
 MOST_SUMMARY_CHARACTERS = 240
 MOST_ID_CHARACTERS = 60
+# A first sentence that ends later than here is none that anybody would read.
+MOST_LOOKED_AT = 2_000
 _HEADING_OR_LIST = re.compile(r"^(?:[#>|*+-]|\d+[.)])")
 
 
@@ -75,7 +77,7 @@ def plain_id(words: str) -> str:
 def _first_sentence(text: str) -> str:
     """The first sentence of running text, cut at a word where it is very long; empty where there is none."""
     for paragraph in PAGE_PATTERN.sub("", text).split("\n\n"):
-        words = " ".join(paragraph.split())
+        words = " ".join(paragraph[:MOST_LOOKED_AT].split())
         if not words or _HEADING_OR_LIST.match(words):
             continue
         sentence = next((one for one in split_sentences(words) if one.endswith((".", "!", "?"))), "")
@@ -95,7 +97,9 @@ def unfinished_document(identity: str, text: str) -> Document:
     )
     # A moment is a day for Python, and no day can be compared with it.
     published = values["published"] if type(values.get("published")) is date else None
-    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words), body.strip("\n"), "")
+    contacts = values.get("contacts")
+    named = tuple(str(one) for one in contacts) if isinstance(contacts, list) else ()
+    return Document(Source(identity, title, summary, publisher, url, published=published, license=license_words, contacts=named), body.strip("\n"), "")
 
 
 def with_card(data: bytes, name: str) -> tuple[str, tuple[str, ...]] | None:
@@ -124,20 +128,54 @@ def with_card(data: bytes, name: str) -> tuple[str, tuple[str, ...]] | None:
     warnings = extract.warnings
     if card != values:
         warnings += ("Invisible characters were taken out of the card.",)
-    review, claimed = _without_claim(card.get("review"))
-    if claimed:
-        warnings += (f"The file claims a review by {claimed[:80]}; it was not taken over.",)
-        card["review"] = review
+    card, claims = _without_claims(card)
     if card == values and "title" in card and not warnings and read.split() == body.split():
         try:
-            return set_status(text, "draft", name), ()
+            return set_status(text, "draft", name), claims
         except SourceError:
             # Its card is so written that no status can be put into it; then it is written anew.
             read = body
-    return article_text(card | {"status": "draft"}, read), warnings
+    return article_text(card | {"status": "draft"}, read), warnings + claims
 
 
-def _without_claim(review: Any) -> tuple[dict[str, Any], str]:
+def _without_claims(card: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a foreign file's card may say here, and what it claimed beyond that: a review, that it is published, that it is safe in a crisis
+    are a person's word on this library, and no file's."""
+    kept, claims = dict(card), []
+    if "review" in kept:
+        review, by = _without_review(kept["review"])
+        if by:
+            kept["review"] = review
+            claims.append(f"The file claims a review by {by[:80]}; it was not taken over.")
+    status = tidy_line(str(kept.get("status") or "")).casefold()
+    if status not in ("", "draft"):
+        claims.append(f"The file claims the status {status[:80]!r}; it is a draft until somebody publishes it.")
+    kept, marked = _without_mark(kept)
+    if marked:
+        claims.append("The file claims that its words may be shown to somebody in a crisis (in_crisis); that was not taken over.")
+    if kept.pop("contacts", None):
+        claims.append("The file names contacts of its own that may be shown; that was not taken over. Set them yourself if they hold.")
+    return kept, tuple(claims)
+
+
+def _without_mark(value: Any) -> tuple[Any, bool]:
+    """A value of a card without the mark ``in_crisis``, wherever in it and however it is spelt, and whether it was set."""
+    if isinstance(value, list):
+        parts = [_without_mark(one) for one in value]
+        return [part for part, _ in parts], any(marked for _, marked in parts)
+    if not isinstance(value, dict):
+        return value, False
+    own = {key: one for key, one in value.items() if _plain_key(key) == "incrisis"}
+    rest = {key: _without_mark(one) for key, one in value.items() if key not in own}
+    said = any(one not in (None, False) for one in own.values())
+    return {key: part for key, (part, _) in rest.items()}, said or any(marked for _, marked in rest.values())
+
+
+def _plain_key(key: object) -> str:
+    return re.sub(r"[\s_-]", "", unicodedata.normalize("NFKC", str(key))).casefold()
+
+
+def _without_review(review: Any) -> tuple[dict[str, Any], str]:
     """What a foreign file's ``review`` may say here, and by whom it claims a review; empty where it claims none."""
     if not isinstance(review, dict):
         return {"state": "pending"}, tidy_line(str(review or ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 _log = logging.getLogger("ragbot")
@@ -26,14 +27,39 @@ def commit_article(path: Path, message: str, by: str) -> bool:
     commit = ("commit", "--quiet", "--no-verify", "--no-gpg-sign", "--message", message, "--author", f"{name} <{NOBODY}>", "--only", "--", path.name)
     problem = _git(path.parent, "-c", f"user.name={name}", "-c", f"user.email={NOBODY}", *commit)
     if problem is not None:
-        _log.warning("git did not commit %s: %s", path.name, problem)
+        # What git says may name people and hold words of theirs; whoever looks after the repository sees it there.
+        _log.warning("git did not commit %s: %s; see git status there", path.name, problem)
     return problem is None
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What went wrong, or None."""
+def commits_of(folder: Path, paths: Sequence[Path]) -> tuple[int, list[str]] | None:
+    """How many commits of any branch touched one of the paths, and those paths as the repository knows them; None where none did, or
+    the folder lies in no repository.
+
+    Args:
+        folder: holds the paths, which need not be there any more.
+    """
+    relative = [path.resolve().relative_to(folder.resolve()).as_posix() for path in paths]
+    prefix = _ask_git(folder, "rev-parse", "--show-prefix")
+    commits = _ask_git(folder, "log", "--all", "--format=%H", "--", *relative)
+    if prefix is None or not commits:
+        return None
+    known = [path for path in relative if _ask_git(folder, "log", "--all", "--max-count=1", "--format=%H", "--", path)]
+    return len(commits.split()), [prefix.strip() + path for path in known]
+
+
+def _ask_git(folder: Path, *arguments: str) -> str | None:
     try:
-        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S607 — the git of the search path is meant
+        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S607 — see _git
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return outcome.stdout if outcome.returncode == 0 else None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What kind of thing went wrong, or None."""
+    try:
+        outcome = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, timeout=SECONDS, check=False)  # noqa: S607 — the git of the search path is meant
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return None if outcome.returncode == 0 else (outcome.stderr or outcome.stdout).strip()[:300] or f"exit code {outcome.returncode}"
+        return type(error).__name__
+    return None if outcome.returncode == 0 else f"exit code {outcome.returncode}"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
+from ragbot.curating.counting import CountsFile
 from ragbot.errors import SourceError
 from ragbot.models import Embedder
 from ragbot.records import Answer
@@ -30,6 +30,7 @@ SAME_QUESTION = 0.45
 # More than staff would ever read; and grouping them takes memory by their square.
 MOST_KEPT = 500
 Why = Literal["abstained", "unhelpful"]
+Kind = Literal["label", "status", "missing"]
 _NEVER_KEPT = ("crisis", "medical_emergency", "illicit", "injection")
 _REDACTIONS = tuple(
     (re.compile(pattern, re.IGNORECASE if ignoring else 0), words)
@@ -76,7 +77,7 @@ class Feedback:
         self.folder = settings.sources / FOLDER
         self.keeps_questions = settings.keep_questions
         self.days = settings.keep_questions_days
-        self._lock = threading.Lock()
+        self._file = CountsFile(self.folder)
 
     # What the chat page tells.
 
@@ -86,18 +87,24 @@ class Feedback:
         keys = [("label", answer.guardrail.label), ("status", answer.status), *(("cited", article) for article in cited)]
         if answer.status == "abstained":
             keys.append(("missing", _nearest(answer)))
-        with self._writing() as database:
+
+        def count(database: sqlite3.Connection) -> None:
             self._add(database, keys)
             if answer.status == "abstained" and answer.guardrail.label not in _NEVER_KEPT:
                 self._keep(database, answer.question, "abstained", _nearest(answer))
 
+        self._file.write(count, hurried=True)
+
     def mark(self, answer: Answer, helpful: bool) -> None:
         """Counts a thumb up or down for the articles that an answer cited."""
         cited = list(dict.fromkeys(citation.article for citation in answer.citations))
-        with self._writing() as database:
+
+        def mark(database: sqlite3.Connection) -> None:
             self._add(database, [("helpful" if helpful else "unhelpful", article) for article in cited or (NOWHERE,)])
             if not helpful and answer.status != "emergency" and answer.guardrail.label not in _NEVER_KEPT:
                 self._keep(database, answer.question, "unhelpful", _nearest(answer))
+
+        self._file.write(mark, hurried=True)
 
     def _keep(self, database: sqlite3.Connection, question: str, why: Why, nearest: str) -> None:
         if self.keeps_questions:
@@ -114,19 +121,37 @@ class Feedback:
         found: dict[str, Usage] = {}
         query = """SELECT key, SUM(n * (kind = 'cited')), MAX(CASE kind WHEN 'cited' THEN day END), SUM(n * (kind = 'helpful')),
             SUM(n * (kind = 'unhelpful')) FROM counts WHERE kind IN ('cited', 'helpful', 'unhelpful') GROUP BY key"""
-        for key, cited, last, helpful, unhelpful in self._read(query):
+        for key, cited, last, helpful, unhelpful in self._file.read(query):
             found[key] = Usage(cited, last, helpful, unhelpful)
         return found
 
-    def totals(self, kind: Literal["label", "status", "missing"], days: int = 30) -> list[tuple[str, int]]:
+    def alarms(self) -> list[str]:
+        """What staff should know of the database: that a damaged one was set aside, and until when it is there to be mended."""
+        told = self._file.problems()
+        for path, day in self._file.set_aside():
+            until = (day + timedelta(days=self.days)).isoformat()
+            told.append(
+                f"The counts and kept questions were damaged and set aside on {day} as {path.name} in {str(self.folder)!r}; new ones were begun. Take them "
+                f"from a backup, or delete that file; on {until} it is deleted, because it may hold questions."
+            )
+        return told
+
+    def check(self) -> list[str]:
+        """What is wrong with the database; looks through it and changes nothing."""
+        return [*self.alarms(), *self._file.damage()]
+
+    def totals(self, kind: Kind, days: int = 30) -> list[tuple[str, int]]:
         """The counts of one kind over the last days, the most frequent first."""
         since = (date.today() - timedelta(days=days)).isoformat()
-        return list(self._read("SELECT key, SUM(n) FROM counts WHERE kind = ? AND day >= ? GROUP BY key ORDER BY 2 DESC, 1", (kind, since)))
+        return list(self._file.read("SELECT key, SUM(n) FROM counts WHERE kind = ? AND day >= ? GROUP BY key ORDER BY 2 DESC, 1", (kind, since)))
 
     def questions(self) -> list[Kept]:
         """The kept questions that no article was published for yet, the oldest first; what is too old is deleted before."""
-        self.delete_old()
-        return [Kept(*row) for row in self._read("SELECT id, day, question, why, nearest, draft FROM questions WHERE done = 0 ORDER BY id")]
+        # Where nothing can be deleted just now, what is too old is not shown at least.
+        with suppress(SourceError):
+            self.delete_old()
+        query = "SELECT id, day, question, why, nearest, draft FROM questions WHERE done = 0 AND day >= ? ORDER BY id"
+        return [Kept(*row) for row in self._file.read(query, (self._oldest(),))]
 
     def grouped(self, embedder: Embedder) -> list[list[Kept]]:
         """The kept questions, those of one meaning together, the largest group first."""
@@ -143,16 +168,15 @@ class Feedback:
 
     def questions_for(self, draft: str) -> list[str]:
         """The kept questions that a draft is to answer."""
-        return [str(question) for (question,) in self._read("SELECT question FROM questions WHERE draft = ? AND done = 0 ORDER BY id", (draft,))]
+        return [str(question) for (question,) in self._file.read("SELECT question FROM questions WHERE draft = ? AND done = 0 ORDER BY id", (draft,))]
 
     def begin_article(self, ids: Sequence[int], draft: str) -> None:
         """Remembers which draft is to answer these questions."""
-        with self._writing() as database:
-            database.executemany("UPDATE questions SET draft = ? WHERE id = ?", [(draft, identity) for identity in ids])
+        self._file.write(lambda database: database.executemany("UPDATE questions SET draft = ? WHERE id = ?", [(draft, identity) for identity in ids]))
 
     def published(self, article: str) -> int:
         """Turns the questions that an article was written for into items of the evaluators' set; how many."""
-        waiting = list(self._read("SELECT id, question FROM questions WHERE draft = ? AND done = 0", (article,)))
+        waiting = list(self._file.read("SELECT id, question FROM questions WHERE draft = ? AND done = 0", (article,)))
         if not waiting:
             return 0
         path = self.folder / ASKED
@@ -160,28 +184,31 @@ class Feedback:
             for identity, question in waiting:
                 item = {"id": f"asked-{identity}", "question": question, "status": ["answered"], "must_cite": [article]}
                 file.write(json.dumps(item, ensure_ascii=False) + "\n")
-        with self._writing() as database:
-            database.executemany("UPDATE questions SET done = 1, question = '' WHERE id = ?", [(identity,) for identity, _ in waiting])
+        done = [(identity,) for identity, _ in waiting]
+        self._file.write(lambda database: database.executemany("UPDATE questions SET done = 1, question = '' WHERE id = ?", done))
         return len(waiting)
 
     def delete_old(self) -> None:
-        """Deletes questions that were kept for longer than the settings allow."""
-        if not (self.folder / "feedback.sqlite").exists():
-            return
-        with self._writing() as database:
-            database.execute("DELETE FROM questions WHERE day < ?", ((date.today() - timedelta(days=self.days)).isoformat(),))
+        """Deletes questions that were kept for longer than the settings allow, and with them databases that were set aside that long ago."""
+        self._file.forget_set_aside(before=date.fromisoformat(self._oldest()))
+        if self._file.path.exists():
+            self._file.write(lambda database: database.execute("DELETE FROM questions WHERE day < ?", (self._oldest(),)))
 
     def delete_questions(self, ids: Sequence[int] | None = None) -> int:
-        """Deletes kept questions, all where none are named, and then also those that became items of the evaluators' set; how many. The
-        bytes in the database are overwritten on the disk."""
+        """Deletes kept questions, all where none are named, and then also those that became items of the evaluators' set, and databases
+        that were set aside; how many. The bytes in the database are overwritten on the disk."""
         if ids is None:
             (self.folder / ASKED).unlink(missing_ok=True)
-        if not (self.folder / "feedback.sqlite").exists():
+            self._file.forget_set_aside()
+        if not self._file.path.exists():
             return 0
-        with self._writing() as database:
-            if ids is None:
-                return database.execute("DELETE FROM questions").rowcount
-            return sum(database.execute("DELETE FROM questions WHERE id = ?", (identity,)).rowcount for identity in ids)
+        if ids is None:
+            return self._file.write(lambda database: database.execute("DELETE FROM questions").rowcount)
+        return self._file.write(lambda database: sum(database.execute("DELETE FROM questions WHERE id = ?", (identity,)).rowcount for identity in ids))
+
+    def _oldest(self) -> str:
+        """The day from which on questions are kept."""
+        return (date.today() - timedelta(days=self.days)).isoformat()
 
     # The file.
 
@@ -189,36 +216,6 @@ class Feedback:
     def _add(database: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> None:
         rows = [(_today(), kind, key) for kind, key in keys]
         database.executemany("INSERT INTO counts VALUES (?, ?, ?, 1) ON CONFLICT (day, kind, key) DO UPDATE SET n = n + 1", rows)
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                database = sqlite3.connect(self.folder / "feedback.sqlite", timeout=10)
-            except (OSError, sqlite3.Error) as error:
-                raise SourceError(f"The counts cannot be written: {error}.", "Make the folder writable.", path=self.folder) from error
-            try:
-                # What is deleted is overwritten, and no second file keeps a copy of it.
-                database.execute("PRAGMA secure_delete = ON")
-                database.execute("CREATE TABLE IF NOT EXISTS counts (day TEXT, kind TEXT, key TEXT, n INTEGER, PRIMARY KEY (day, kind, key))")
-                database.execute(
-                    "CREATE TABLE IF NOT EXISTS questions (id INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT, question TEXT, why TEXT, nearest TEXT, "
-                    "draft TEXT, done INTEGER DEFAULT 0)"
-                )
-                yield database
-                database.commit()
-            except sqlite3.Error as error:
-                raise SourceError(f"The counts cannot be written: {error}.", "Make room on the disk, or mend the file.", path=self.folder) from error
-            finally:
-                database.close()
-
-    def _read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        path = self.folder / "feedback.sqlite"
-        if not path.exists():
-            return []
-        with self._writing() as database:
-            return database.execute(query, values).fetchall()
 
 
 def redact(question: str) -> str:

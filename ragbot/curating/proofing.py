@@ -7,23 +7,24 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ragbot import chunking
 from ragbot.curating.desk import Draft
+from ragbot.curating.findings import Finding
+from ragbot.curating.planting import planted
 from ragbot.curating.versions import Origin
 from ragbot.generation import Generation
-from ragbot.guardrails import OutputRail, foreign_link
+from ragbot.guardrails import OutputRail
 from ragbot.library import article_problems
 from ragbot.models import Embedder
-from ragbot.records import Chunk, Document, Sentence, Span
+from ragbot.records import Chunk, Document, Sentence
 from ragbot.terms import terms_of
 from ragbot.verifying import figures
 
-Kind = Literal["incomplete", "hidden", "instruction", "link", "duplicate", "contradiction", "card", "reference", "reading"]
 # Words in a row that two texts share by chance only seldom; half of them shared is the usual sign of a near-duplicate (Broder 1997).
 SHINGLE_WORDS = 5
 DUPLICATE_SHARE = 0.5
@@ -36,16 +37,6 @@ MOST_PROOFED = 250_000
 # Health texts for the public aim at US grade 8 or lower (AHRQ Health Literacy Universal Precautions Toolkit); above 12 it is college text.
 PLAIN_GRADE, HARD_GRADE = 8.0, 12.0
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to look at: its kind, a sentence on it, and the words of the draft that it is about, with their place in the draft's text."""
-
-    kind: Kind
-    message: str
-    words: str = ""
-    span: Span | None = None
 
 
 def proof(
@@ -67,7 +58,7 @@ def proof(
         if not missing:
             found.append(Finding("incomplete", f"{draft.problem.message} {draft.problem.hint}".strip()))
     found += [Finding("hidden" if "idden" in warning or "nvisible" in warning else "reading", warning) for warning in (origin.warnings if origin else ())]
-    found += list(_planted(document, chunks, rail))
+    found += list(planted(document, chunks, rail))
     found += list(_duplicates(document, others))
     if generation is not None and embedder is not None:
         found += list(_contradictions(document, chunks, generation, embedder))
@@ -108,33 +99,6 @@ def _hyphenation() -> Any:
     import pyphen
 
     return pyphen.Pyphen(lang="en_US")
-
-
-def _planted(document: Document, chunks: Sequence[Chunk], rail: OutputRail) -> Iterable[Finding]:
-    """Sentences that no answer may hold, such as words that speak to the bot, and addresses that the card does not name."""
-    source = document.source
-    known = [source.url, *(reference.link for reference in source.references if reference.link)]
-    card = (source.title, source.summary, source.publisher, *source.authors, *source.topics, *(reference.title for reference in source.references))
-    beside = dict.fromkeys((*card, *(caution.why for caution in source.cautions), *(chunk.heading for chunk in chunks)))
-    for words in beside:
-        if rail.objection(words, "answered") or foreign_link(words, ()):
-            message = "A title, a heading or a field holds an address or words that no answer may hold; nothing below it is quoted. Put it in other words."
-            yield Finding("instruction", message, words)
-    for sentence in _sentences(chunks):
-        if objection := rail.objection(sentence.text, "answered"):
-            message = (
-                "These words speak to the bot, not to a reader; they are never quoted. Take them out."
-                if objection == "planted-instruction"
-                else f"This sentence is never quoted (rule {objection!r}). Put it in other words or leave it."
-            )
-            yield Finding("instruction" if objection != "link" else "link", message, sentence.text, sentence.span)
-        elif address := foreign_link(sentence.span.of(document.text), known):
-            yield Finding(
-                "link",
-                f"The address {address!r} does not stand in the card; the sentence is not quoted. Name it among the references.",
-                sentence.text,
-                sentence.span,
-            )
 
 
 def _duplicates(document: Document, others: Iterable[Document]) -> Iterable[Finding]:

@@ -25,7 +25,7 @@ from typing import Literal
 
 from ragbot.errors import SourceError
 
-Action = Literal["imported", "drafted", "edited", "discarded", "published", "retired", "restored", "undone"]
+Action = Literal["imported", "drafted", "edited", "discarded", "published", "retired", "restored", "undone", "erased"]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

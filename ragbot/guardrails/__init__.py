@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragbot.guardrails.classifier import Classifier, Judgement
+from ragbot.guardrails.contacts import foreign_link
 from ragbot.guardrails.conversation import leans_on_history, pieces_of
-from ragbot.guardrails.output import OutputRail, foreign_link
+from ragbot.guardrails.output import OutputRail
 from ragbot.guardrails.policies import LABELS, Policy, PolicyClass
 from ragbot.guardrails.responses import Responses
 from ragbot.guardrails.rules import fired_rules

@@ -9,6 +9,8 @@ import unicodedata
 _LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһӏвкмнтгαβεικνορτυχ", "aeopcyxijsdhlbkmhtrabeiknoptyx")
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _INVISIBLE = re.compile(r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# What changes the order of letters on the page, or stands among them unseen: it can make a reader see other words than a machine.
+ACTING = re.compile(r"[\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
 _MIXED = re.compile(r"(?=\S*[a-z])(?=\S*[013457@$!])[a-z013457@$!]{3,}")
 _SPACED = re.compile(r"\b(?:[a-z][ .\-_*]){3,}[a-z]\b")

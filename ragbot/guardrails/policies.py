@@ -83,16 +83,47 @@ class Rules(_Strict):
 
 
 class OutputRule(_Strict):
+    """What a text may not hold; ``mend`` says to a curator what to do about it."""
+
     name: str
     about: str
+    mend: str = ""
     patterns: tuple[Pattern, ...]
     unless: tuple[Pattern, ...] = ()
     statuses: tuple[Status, ...] = Field((), alias="in")
 
 
 class OutputRules(_Strict):
+    """The rules for what is shown, and those that only drafts are looked at with. ``<<name>>`` in a pattern stands for ``words[name]``."""
+
     version: int
+    words: dict[str, str] = {}
     rules: tuple[OutputRule, ...]
+    drafts: tuple[OutputRule, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_words(cls, values: Any) -> Any:
+        words = values.get("words") if isinstance(values, dict) else None
+        if not isinstance(words, dict):
+            return values
+        return {key: _filled_in(value, words) if key in ("rules", "drafts") else value for key, value in values.items()}
+
+
+_WORDS = re.compile(r"<<(\w+)>>")
+
+
+def _filled_in(value: Any, words: dict[str, Any]) -> Any:
+    """A value of YAML with the words in place of their names, in names within words too."""
+    if isinstance(value, str):
+        for _ in range(3):
+            value = _WORDS.sub(lambda match: str(words.get(match.group(1), match.group())), value)
+        return value
+    if isinstance(value, list):
+        return [_filled_in(one, words) for one in value]
+    if isinstance(value, dict):
+        return {key: _filled_in(one, words) for key, one in value.items()}
+    return value
 
 
 class Reviewed(_Strict):
@@ -221,7 +252,8 @@ class Policy:
         self.folder = folder
         self.classes = _load(folder / "classes.yaml", Classes).classes
         self.rules = _load(folder / "rules.yaml", Rules).rules
-        self.output_rules = _load(folder / "output.yaml", OutputRules).rules
+        output = _load(folder / "output.yaml", OutputRules)
+        self.output_rules, self.draft_rules = output.rules, output.drafts
         texts = _load(folder / "responses.yaml", Texts)
         self.texts, self.reviewed = texts.texts, texts.reviewed
         self.resources = _load(folder / "resources.yaml", Resources)
@@ -246,6 +278,16 @@ class Policy:
             known = ", ".join(sorted(self.resources.regions))
             raise SettingsError(f"The region {code!r} is not in the policy.", f"Known regions: {known}.")
         return region
+
+    @cached_property
+    def helplines(self) -> tuple[str, ...]:
+        """Every number, short code and address of help that the policy names, of all regions, as it is written there."""
+        found: list[str | None] = []
+        for region in (*self.resources.regions.values(), self.resources.elsewhere):
+            found += [region.emergency.number, region.poison.number if region.poison else None]
+            for line in (*region.lines, *([region.treatment] if region.treatment else [])):
+                found += [line.call, line.text, line.url]
+        return tuple(dict.fromkeys(one for one in found if one))
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:

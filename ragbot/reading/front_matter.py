@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, StrictBool, StringConstraints, ValidationError, field_validator, model_validator
 
 from ragbot.errors import SourceError
 from ragbot.records import Caution, Reference, Review, Source
@@ -31,8 +31,15 @@ def _not_empty(words: str) -> str:
     return words
 
 
+def _a_contact(words: str) -> str:
+    if sum(letter.isdigit() for letter in words) < 3 and not re.search(r"\w[.@]\w", words):
+        raise ValueError("it is neither a number to call or text nor an e-mail or web address; write only the number or the address, in quotes")
+    return words
+
+
 Line = Annotated[str, AfterValidator(_in_one_line)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_in_one_line), AfterValidator(_not_empty)]
+Contact = Annotated[Words, AfterValidator(_a_contact)]
 # Words of an article's text, which are looked for there as they stand.
 Quoted = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 # What building values raises for what looks like a number, a day or a key and is none, beside YAML's own errors.
@@ -148,6 +155,8 @@ class FrontMatter(_Strict):
     topics: list[Words] = []
     references: list[_Reference] = []
     cautions: list[_Caution] = []
+    in_crisis: StrictBool = False
+    contacts: list[Contact] = []
 
     @field_validator("references")
     @classmethod
@@ -175,6 +184,8 @@ class FrontMatter(_Strict):
             topics=tuple(self.topics),
             references=tuple(Reference(**reference.model_dump(mode="json")) for reference in self.references),
             cautions=tuple(Caution(**caution.model_dump()) for caution in self.cautions),
+            in_crisis=self.in_crisis,
+            contacts=tuple(self.contacts),
         )
 
 

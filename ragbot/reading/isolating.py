@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import lzma
-import os
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from typing import Any
 
 from ragbot.errors import SourceError
 from ragbot.reading.extracts import Extract
+from ragbot.working import PATIENCE, environment, give_way
 
 # Endings of files that can be imported, and the function (data, name) → Extract that reads them; loaded in the child only.
 FOREIGN_READERS: dict[str, str] = {
@@ -38,7 +39,7 @@ _START = "from ragbot.reading.isolating import work; work()"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one file may cost (SAFETY 17)."""
+    """How much one file may cost (SAFETY 17): ``seconds`` are those of a core; on a busy machine it may last ``PATIENCE`` times as long."""
 
     memory_megabytes: int = 512
     seconds: int = 30
@@ -67,20 +68,21 @@ def read_foreign(data: bytes, name: str, *, url: str = "", limits: Limits | None
     if not data.strip():
         raise SourceError("The file is empty.", path=name)
     order = json.dumps({"name": name, "url": url, "reader": FOREIGN_READERS[suffix], "limits": asdict(limits)}).encode()
-    environment = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ} | {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="ragbot-") as folder:
         try:
             outcome = subprocess.run(
                 [sys.executable, "-I", "-c", _START],
                 input=order + b"\n" + data,
                 capture_output=True,
-                timeout=limits.seconds,
+                timeout=PATIENCE * limits.seconds,
                 check=False,
-                env=environment,
+                env=environment(alone=True),
                 cwd=folder,
             )
         except subprocess.TimeoutExpired:
-            raise SourceError(f"The file could not be read within {limits.seconds} seconds.", "Save it anew, or split it.", path=name) from None
+            outcome = None
+    if outcome is None or outcome.returncode == -signal.SIGXCPU:
+        raise SourceError(f"The file could not be read within {limits.seconds} seconds.", "Save it anew, or split it.", path=name)
     return _understand(outcome.stdout, name)
 
 
@@ -118,6 +120,7 @@ def work() -> None:
     data = sys.stdin.buffer.read()
     name: str = order["name"]
     try:
+        give_way()
         reader = _load(order["reader"])
         _bound(limits)
         check_container(data, name, limits)
@@ -141,13 +144,10 @@ def _load(name: str) -> Callable[..., Extract]:
 def _bound(limits: Limits) -> None:
     """Sets the bounds of this process; nothing here may write a file or start another process's worth of work."""
     memory = limits.memory_megabytes * MEGABYTE
-    for kind, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, limits.seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(kind, (most, most))
+    # The first of the two is told by its signal, SIGXCPU, from whatever else may kill a process.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
 
 
 def check_container(data: bytes, name: str, limits: Limits) -> None:

@@ -34,7 +34,8 @@ def read_markdown(path: Path) -> Document:
         raise SourceError("The file is not UTF-8.", "Save it as UTF-8.", path=path, line=line) from error
     if "\0" in text:
         raise SourceError("The file holds a NUL character.", "Save it as plain text.", path=path, line=text[: text.index("\0")].count("\n") + 1)
-    tokens = MarkdownIt("commonmark").use(front_matter_plugin).parse(text)
+    # Only the card is looked for: reading what stands within the lines of a long text takes time by the square of its length.
+    tokens = MarkdownIt("zero").use(front_matter_plugin).disable("inline").parse(text)
     if not tokens or tokens[0].type != "front_matter" or tokens[0].map is None:
         raise SourceError("There is no front matter.", "Begin the file with a line '---', the card in YAML, and another line '---'.", path=path, line=1)
     source = read_front_matter(tokens[0].content, path, first_line=2)

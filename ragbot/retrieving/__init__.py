@@ -1,11 +1,11 @@
 """question → passages: by meaning, by the best sentence, by words; fused; then once more with what the first ones speak of.
 
-``Retriever.as_langchain()`` is a LangChain ``BaseRetriever`` of the same search.
+``LangchainRetriever`` is a LangChain ``BaseRetriever`` over any such search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,25 +76,25 @@ class Retriever:
         order = np.argsort(-scores, kind="stable")
         return rows[order].tolist(), scores[order], finders
 
-    def as_langchain(self, count: int = 8) -> LangchainRetriever:
-        """The same search as LangChain knows it."""
-        return LangchainRetriever(retriever=self, count=count)
-
 
 def _best(scores: Vectors, count: int) -> list[int]:
     return [int(row) for row in np.argsort(-scores, kind="stable")[:count]]
 
 
 class LangchainRetriever(BaseRetriever):
-    """A LangChain retriever over a ragbot library; the metadata hold article, heading, span, score and what found it."""
+    """A LangChain retriever over a ragbot library; the metadata hold article, heading, span, score and what found it.
+
+    Attributes:
+        search: gives the passages for a query, at most as many as it is told, best first.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    retriever: Retriever
+    search: Callable[[str, int], Sequence[Passage]]
     count: int = 8
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **_: Any) -> list[LangchainDocument]:
-        return [as_langchain_document(passage) for passage in self.retriever.retrieve(query, self.count)]
+        return [as_langchain_document(passage) for passage in self.search(query, self.count)]
 
 
 def as_langchain_document(passage: Passage) -> LangchainDocument:

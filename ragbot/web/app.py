@@ -55,13 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
     responses = Responses(policy, settings.region)
     # What staff, or somebody in the folder, did while no server was there is followed at the start.
     background = BotInTheBackground(settings, lambda: reindexing.request() if background.loaded is not None and (settings.staff or settings.watch) else None)
-    reindexing = Reindexing(
-        settings,
-        lambda: bot.embedder if (bot := background.loaded) is not None else None,
-        lambda: bot.engines.current() if (bot := background.loaded) is not None else None,
-    )
+    reindexing = Reindexing(settings, lambda: bot.engines.current() if (bot := background.loaded) is not None else None)
     # Without a password hash there is no staff page at all.
-    staff = Staff(settings, lambda: background.loaded, reindexing).app() if settings.staff else None
+    staff = Staff(settings, lambda: background.loaded, reindexing) if settings.staff else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         stop.set()
         # A build that takes longer dies with the process, which harms nothing; but mostly it is a matter of seconds.
-        await run_in_threadpool(reindexing.stop, SECONDS_TO_FINISH)
+        await run_in_threadpool(_stop, reindexing, staff)
 
     app = FastAPI(title="ragbot", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
@@ -87,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     above, below = _frame_html(settings, policy, responses)
     app.add_middleware(PageFrame, above=above, below=below)
     door = partial(QuestionDoor, functions=functions, first_help=first_help, limiter=limiter, wait_outside=chat.wait_outside)
-    app.add_middleware(Doorkeeper, questions=door, staff=staff)
+    app.add_middleware(Doorkeeper, questions=door, staff=staff.app() if staff is not None else None)
     gr.mount_gradio_app(
         app,
         blocks,
@@ -142,6 +138,12 @@ def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Respons
         if fragment:
             return HTMLResponse(article_html(document, quoted))
         return HTMLResponse(pages.article_page(document, quoted, responses))
+
+
+def _stop(*working: Reindexing | Staff | None) -> None:
+    for one in working:
+        if one is not None:
+            one.stop(SECONDS_TO_FINISH)
 
 
 def _frame_html(settings: Settings, policy: Policy, responses: Responses) -> tuple[str, str]:

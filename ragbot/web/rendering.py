@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from html import escape
 from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
+from ragbot.characters import shown
+from ragbot.guardrails.contacts import foreign_link, of_card
 from ragbot.guardrails.policies import Line, Region
 from ragbot.guardrails.responses import readable_number
-from ragbot.records import Answer, Citation, Document, Reference, Span, Statement
+from ragbot.records import Answer, Citation, Document, Reference, Source, Span, Statement
 
 STATUS_WORDS = {
     "answered": "",
@@ -21,6 +25,7 @@ STATUS_WORDS = {
 }
 NOT_REVIEWED = "Not clinically reviewed"
 OVERDUE = "Review overdue"
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def answer_html(answer: Answer, region: Region, directory: Line) -> str:
@@ -40,7 +45,7 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
     if answer.citations:
         parts.append(_citation_list(answer))
     parts.append("</div>")
-    return _flat("".join(parts))
+    return shown(_flat("".join(parts)))
 
 
 def asked_html(question: str) -> str:
@@ -158,7 +163,7 @@ def article_html(document: Document, quoted: Span | None) -> str:
     text = document.text
     if quoted is not None and quoted.end <= len(text) and quoted.start < quoted.end:
         text = _mark(text, quoted)
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = markdown_html(text, source)
     for number, reference in enumerate(source.references, start=1):
         link = f'<a class="rb-ref" href="#ref-{escape(reference.key)}" title="{escape(reference.title, quote=True)}">{number}</a>'
         body = body.replace(f"[{escape(reference.key)}]", f"<sup>{link}</sup>")
@@ -168,12 +173,57 @@ def article_html(document: Document, quoted: Span | None) -> str:
     due = f" · review due {source.review.due}" if source.review.due else ""
     references = "".join(f'<li id="ref-{escape(reference.key)}">{reference_html(reference)}</li>' for reference in source.references)
     listing = f"<h3>References</h3><ol>{references}</ol>" if references else ""
-    return (
+    return shown(
         f'<article class="rb-article" lang="en"><p class="rb-tag">{state}{due}</p><h2 tabindex="-1" id="article-title">{escape(source.title)}</h2>'
         f'<p class="rb-publisher">{escape(source.publisher)} · {escape(source.license)} · '
         f'<a href="{escape(source.url, quote=True)}" target="_blank" rel="noopener noreferrer">main reference</a></p>'
         f"{marked.replace('<h2>', '<h3>').replace('</h2>', '</h3>')}{listing}</article>"
     )
+
+
+def markdown_html(text: str, source: Source | None = None) -> str:
+    """Markdown of an article as HTML, without its raw HTML and its pictures; links are live only where the card names their address.
+
+    Another address is shown in brackets behind the words of its link, so that a reader sees where it would lead.
+    """
+    tokens = _MARKDOWN.parse(text)
+    known = of_card(source) if source is not None else ()
+    for token in tokens:
+        if token.children:
+            token.children = _without_foreign_links(token.children, known)
+    html: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return html
+
+
+def _without_foreign_links(children: Sequence[Token], known: Collection[str]) -> list[Token]:
+    kept: list[Token] = []
+    closings: list[str | None] = []
+    for token in children:
+        if token.type == "image":
+            kept.append(_words(f"[Picture: {token.content or 'without words'}, {token.attrGet('src')}]"))
+        elif token.type == "link_open":
+            address = str(token.attrGet("href") or "")
+            live = address.startswith("#") or (address.startswith(("https://", "http://")) and foreign_link(address, known) is None)
+            closings.append(None if live else address)
+            if live:
+                token.attrs = {"href": address}
+                if not address.startswith("#"):
+                    token.attrs |= {"target": "_blank", "rel": "noopener noreferrer"}
+                kept.append(token)
+        elif token.type == "link_close":
+            foreign = closings.pop() if closings else None
+            shown = kept[-1].content if kept else ""
+            if foreign is None:
+                kept.append(token)
+            elif foreign.removeprefix("mailto:") != shown:
+                kept.append(_words(f" [{foreign}]"))
+        else:
+            kept.append(token)
+    return kept
+
+
+def _words(words: str) -> Token:
+    return Token("text", "", 0, content=words)
 
 
 def reference_html(reference: Reference) -> str:

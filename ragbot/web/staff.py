@@ -1,18 +1,20 @@
 """The staff page: an app of its own under /staff, plain forms, no Gradio; nobody who is not signed in gets past its first line.
 
-What staff upload is read here and kept by ragbot.curating; the chat's app never sees it.
+Here is who may ask for what. The work itself, whatever touches an article, is done in processes of its own (ragbot.web.staff_work), so
+that no text, however long or hostile, holds up those who are served; what takes a while is waited for on a page that says how far it is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,16 +22,11 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from ragbot.chatbot import Ragbot
-from ragbot.curating import Desk, Draft
-from ragbot.curating.drafting import unfinished_document
-from ragbot.curating.missing import Feedback
-from ragbot.curating.proofing import proof
 from ragbot.errors import RagbotError, SourceError
-from ragbot.guardrails import OutputRail
-from ragbot.library import Checkup, check_sources, open_policy
-from ragbot.records import Document
+from ragbot.reading.extracts import leave_out_invisible
 from ragbot.settings import Settings
 from ragbot.web import staff_pages as pages
+from ragbot.web.queueing import Doer, Job, Jobs, Lane, Made
 from ragbot.web.reindexing import Reindexing
 from ragbot.web.signing_in import (
     COOKIE,
@@ -43,34 +40,47 @@ from ragbot.web.signing_in import (
     goal_of,
     safe_goal,
 )
-from ragbot.web.staff_forms import edited_text
+from ragbot.web.staff_work import order_of, progress_of, setup_of
+from ragbot.working import Bounds, BrokenWorkError, Worker, place_of
 
 _log = logging.getLogger("ragbot")
 MOST_UPLOAD_BYTES = 20_000_000
+# A text that is pasted or edited; what is longer is uploaded as a file, which is never decoded in this process.
+MOST_FIELD_BYTES = 4_000_000
+# A form that is not sent in parts is decoded letter by letter, some 80 ms a megabyte; the page's own long forms are sent in parts.
+MOST_PLAIN_FORM_BYTES = 1_000_000
+# What is done within this time is answered at once; then a page says how far it is.
+PATIENCE_SECONDS = 4.0
+# An order may cost this much; reading a file has bounds of its own within it (ragbot.reading.isolating).
+BOUNDS = Bounds(memory_megabytes=2_500, seconds=120)
 Handler = Callable[[Request, Session], Awaitable[Response]]
 # Types under which an original is shown in the browser; everything else is downloaded. HTML is shown without any script or network.
 SHOWN_TYPES = {".pdf": "application/pdf", ".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".txt": "text/plain", ".md": "text/plain"}
 
 
 class Staff:
-    """What the staff page does, one method a page or act."""
+    """What the staff page does, one method a page or act.
 
-    def __init__(self, settings: Settings, bot: Callable[[], Ragbot | None], reindexing: Reindexing) -> None:
-        self._settings = settings
+    Args:
+        bot: the bot that is served, once it is loaded.
+        doer: what does the work, in place of a process of its own.
+    """
+
+    def __init__(self, settings: Settings, bot: Callable[[], Ragbot | None], reindexing: Reindexing, doer: Callable[[], Doer] | None = None) -> None:
         self._bot = bot
         self._reindexing = reindexing
         self._sign_in = SignIn(settings.staff)
-        self._rail = OutputRail(open_policy(settings).output_rules)
-        # What was read the last time; see ``check_sources``.
-        self._known: dict[str, Document] = {}
-        self.desk = Desk(settings)
-        self.feedback = Feedback(settings)
+        doer = doer or (lambda: Worker("ragbot.web.staff_work:open_work", setup_of(settings), BOUNDS))
+        # What is looked at is not held up by what is read in.
+        self._looking, self._adding = Lane(2, doer), Lane(1, doer)
+        self._jobs = Jobs()
 
     def app(self) -> Starlette:
         """The ASGI app, with its routes under /staff."""
         looking: list[tuple[str, Handler]] = [
             ("/staff", self.library), ("/staff/add", self.adding), ("/staff/drafts/{id}", self.draft), ("/staff/articles/{id}", self.article),
             ("/staff/originals/{id}", self.original), ("/staff/missing", self.missing), ("/staff/progress", self.progress),
+            ("/staff/waiting/{job}", self.waiting),
         ]  # fmt: skip
         acting: list[tuple[str, Handler]] = [
             ("/staff/sign-out", self.sign_out), ("/staff/add", self.add), ("/staff/drafts/{id}", self.act_on_draft),
@@ -78,12 +88,17 @@ class Staff:
         ]  # fmt: skip
         return Starlette(
             routes=[
-                Route("/staff/sign-in", self.sign_in, methods=["POST"]),
+                Route("/staff/sign-in", _calmly(self.sign_in), methods=["POST"]),
                 *(Route(path, self._signed_in(handler), methods=["GET"]) for path, handler in looking),
                 *(Route(path, self._signed_in(handler, acts=True), methods=["POST"]) for path, handler in acting),
             ],
-            exception_handlers={HTTPException: _refusal, Exception: _incident},
+            exception_handlers={HTTPException: _refusal},
         )
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Ends after the work that is under way, for which it waits no longer than the seconds."""
+        for lane in (self._looking, self._adding):
+            lane.stop(seconds)
 
     # The door.
 
@@ -94,18 +109,27 @@ class Staff:
             if session is None:
                 ended = (ENDED_WHILE_WRITING if acts else ENDED) if cookie else ""
                 return HTMLResponse(pages.sign_in_page(ended, goal_of(request)), status_code=401)
-            if acts:
-                if not _same_origin(request):
-                    raise HTTPException(403, "This form was not sent from this page.")
-                request.state.form = await request.form(max_files=1, max_fields=60, max_part_size=12_000_000)
+            if not acts:
+                return await self._handled(handler, request, session)
+            if not _same_origin(request):
+                raise HTTPException(403, "This form was not sent from this page.")
+            try:
+                request.state.form = await _form_of(request)
                 if not brings_back(session, request.state.form.get("csrf")):
                     raise HTTPException(403, "This form is too old. Go back, load the page anew and try again.")
-            try:
-                return await handler(request, session)
-            except RagbotError as error:
-                return HTMLResponse(pages.problem_page(session, error), status_code=422)
+                return await self._handled(handler, request, session)
+            finally:
+                # What was uploaded lies in a file of its own until then.
+                await request.close()
 
-        return guarded
+        return _calmly(guarded)
+
+    @staticmethod
+    async def _handled(handler: Handler, request: Request, session: Session) -> Response:
+        try:
+            return await handler(request, session)
+        except RagbotError as error:
+            return HTMLResponse(pages.problem_page(session, error), status_code=422)
 
     async def sign_in(self, request: Request) -> Response:
         visitor = request.client.host if request.client else "unknown"
@@ -133,100 +157,83 @@ class Staff:
         response.delete_cookie(COOKIE, path="/staff")
         return response
 
-    def _check(self) -> Checkup:
-        checkup = check_sources(self._settings, known=self._known)
-        self._known = {document.source.id: document for document in checkup.documents}
-        return checkup
+    # Waiting.
+
+    async def _do(self, request: Request, session: Session, order: Mapping[str, Any], data: bytes = b"", *, adding: bool = False) -> Response:
+        """What comes of an order, or, where that takes a while, the way to a page that says how far it is."""
+        # What is only looked at has an address, at which its page is found once it is made.
+        place = f"{request.url.path}?{request.url.query}" if request.method == "GET" else ""
+        job = self._jobs.find_at(place, session.csrf) if place else None
+        if job is None:
+            job = Job(session.csrf, order, data, place)
+            job.made.add_done_callback(self._follow)
+            (self._adding if adding else self._looking).submit(job)
+        await asyncio.wait([asyncio.wrap_future(job.made)], timeout=PATIENCE_SECONDS)
+        return await self._outcome(session, job)
+
+    async def _outcome(self, session: Session, job: Job) -> Response:
+        if not job.made.done():
+            self._jobs.keep(job)
+            return RedirectResponse(f"/staff/waiting/{job.id}", status_code=303)
+        self._jobs.forget(job)
+        reply, made = job.made.result()
+        if "to" in reply:
+            return RedirectResponse(str(reply["to"]), status_code=303)
+        if job.order["do"] == "original":
+            return _original(reply, made)
+        return HTMLResponse(made, status_code=int(reply["status"]))
+
+    async def waiting(self, request: Request, session: Session) -> Response:
+        job = self._jobs.find(request.path_params["job"], session.csrf)
+        if job is None:
+            # It was fetched already; whatever was made stands in the library.
+            return RedirectResponse("/staff", status_code=303)
+        if not job.made.done():
+            return HTMLResponse(pages.waiting_page(session, job.id, self._words_on(job)))
+        return RedirectResponse(job.place, status_code=303) if job.place else await self._outcome(session, job)
+
+    async def progress(self, request: Request, session: Session) -> Response:
+        if (named := request.query_params.get("work")) is not None:
+            job = self._jobs.find(named, session.csrf)
+            return JSONResponse({"state": "done", "words": ""} if job is None else {"state": job.state, "words": self._words_on(job)})
+        now = self._reindexing.progress
+        return JSONResponse({"state": now.state, "words": pages.progress_words(now)})
+
+    def _words_on(self, job: Job) -> str:
+        return pages.work_words(job.state, job.step, max(lane.before(job) for lane in (self._looking, self._adding)))
+
+    def _follow(self, made: Future[Made]) -> None:
+        """Has the index follow what was done, whether or not anybody waits to hear of it, and keeps what was taken back out of answers
+        at once."""
+        if made.exception() is not None:
+            return
+        reply, _ = made.result()
+        if (identity := reply.get("follow")) is None:
+            return
+        if (bot := self._bot()) is not None:
+            (bot.engines.withdraw if reply.get("gone") else bot.engines.readmit)(identity)
+        self._reindexing.request()
 
     # Looking.
 
     async def library(self, request: Request, session: Session) -> Response:
-        def gather() -> str:
-            checkup = self._check()
-            drafts, problems = self._drafts()
-            alarms = bot.engines.alarms if (bot := self._bot()) is not None else []
-            told = [*alarms, *problems, *(str(problem) for problem in checkup.problems)]
-            return pages.library_page(session, checkup.documents, drafts, self.feedback.usage(), self._reindexing.progress, told)
-
-        return HTMLResponse(await run_in_threadpool(gather))
+        alarms = [str(alarm) for alarm in bot.engines.alarms] if (bot := self._bot()) is not None else []
+        return await self._do(request, session, order_of(session, "library", alarms=alarms, progress=progress_of(self._reindexing.progress)))
 
     async def adding(self, request: Request, session: Session) -> Response:
         return HTMLResponse(pages.adding_page(session))
 
     async def draft(self, request: Request, session: Session) -> Response:
-        identity, done = request.path_params["id"], request.query_params.get("done", "")
-
-        def gather() -> str:
-            acts = self.desk.history.acts(identity)
-            if acts and acts[-1].after.draft is None and not self.desk.has_draft(identity):
-                return pages.gone_page(session, identity, acts, self.desk.last_reversible(identity), done)
-            return self._draft_html(session, self.desk.draft(identity), done=done)
-
-        return HTMLResponse(await run_in_threadpool(gather))
-
-    def _draft_html(self, session: Session, draft: Draft, *, done: str = "", problem: str = "", more: str | None = None) -> str:
-        """The page of a draft.
-
-        Args:
-            problem: what kept it from being saved or published.
-            more: what somebody typed as references and cautions, where it cannot be read.
-        """
-        origin, bot = self.desk.origin(draft.id), self._bot()
-        others = [*self._check().documents, *(other.document for other in self._drafts()[0])]
-        findings = proof(draft, origin, self._rail, others, bot.generation if bot else None, bot.embedder if bot else None)
-        asked = self.feedback.questions_for(draft.id)
-        acts, last = self.desk.history.acts(draft.id), self.desk.last_reversible(draft.id)
-        return pages.draft_page(session, draft, origin, findings, acts, last, asked=asked, done=done, problem=problem, more=more)
-
-    def _drafts(self) -> tuple[list[Draft], list[str]]:
-        """All drafts that can be opened, and what is wrong with the others."""
-        drafts = []
-        problems = [f"{path.name} lies among the drafts and cannot be one. Rename it, or take it away." for path in self.desk.stray_files()]
-        for identity in self.desk.draft_ids():
-            try:
-                drafts.append(self.desk.draft(identity))
-            except SourceError as error:
-                problems.append(str(error))
-        return drafts, problems
+        return await self._do(request, session, order_of(session, "draft", id=request.path_params["id"], done=request.query_params.get("done", "")))
 
     async def article(self, request: Request, session: Session) -> Response:
-        identity = request.path_params["id"]
-
-        def gather() -> str:
-            text = self.desk.article_text(identity)
-            acts, last = self.desk.history.acts(identity), self.desk.last_reversible(identity)
-            return pages.article_page(session, identity, text, acts, last, request.query_params.get("done", ""))
-
-        return HTMLResponse(await run_in_threadpool(gather))
+        return await self._do(request, session, order_of(session, "article", id=request.path_params["id"], done=request.query_params.get("done", "")))
 
     async def original(self, request: Request, session: Session) -> Response:
-        origin = await run_in_threadpool(self.desk.origin, request.path_params["id"])
-        if origin is None or not origin.sha256:
-            raise HTTPException(404, "There is no original.")
-        data = await run_in_threadpool(self.desk.history.original, origin)
-        kind = SHOWN_TYPES.get(origin.suffix)
-        name = quote(origin.name)
-        headers = {
-            "content-disposition": f"{'inline' if kind else 'attachment'}; filename*=UTF-8''{name}",
-            # Whatever the file holds, it runs nothing, loads nothing, and may only be framed by the staff page.
-            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-            + ("" if kind == "application/pdf" else "; sandbox"),
-            "x-frame-options": "SAMEORIGIN",
-        }
-        return Response(data, media_type=kind or "application/octet-stream", headers=headers)
-
-    async def progress(self, request: Request, session: Session) -> Response:
-        now = self._reindexing.progress
-        return JSONResponse({"state": now.state, "words": pages.progress_words(now)})
+        return await self._do(request, session, order_of(session, "original", id=request.path_params["id"]))
 
     async def missing(self, request: Request, session: Session) -> Response:
-        def gather() -> str:
-            bot = self._bot()
-            groups = self.feedback.grouped(bot.embedder) if bot is not None else [[one] for one in self.feedback.questions()]
-            totals = {kind: self.feedback.totals(kind) for kind in ("label", "status", "missing")}
-            return pages.missing_page(session, totals, groups, self._settings)
-
-        return HTMLResponse(await run_in_threadpool(gather))
+        return await self._do(request, session, order_of(session, "missing"))
 
     # Acting. Each act ends in a redirect, so that loading the page anew repeats nothing.
 
@@ -235,101 +242,63 @@ class Staff:
         upload = form.get("file")
         if isinstance(upload, UploadFile) and upload.filename:
             data = await upload.read()
-            identity = await run_in_threadpool(self.desk.add_file, data, upload.filename, session.name)
-        elif address := _words(form, "url"):
-            identity = await run_in_threadpool(self.desk.add_url, address, session.name)
-        elif words := _words(form, "text"):
-            identity = await run_in_threadpool(self.desk.add_text, _words(form, "title"), words, session.name)
-        else:
-            raise SourceError("Nothing was given.", "Choose a file, give an address, or paste a text.", path="upload")
-        return _to(f"/staff/drafts/{quote(identity)}", "added")
+            if len(data) > MOST_UPLOAD_BYTES:
+                raise SourceError("The file is larger than 20 MB.", "Split it, or take the pictures out.", path="upload")
+            return await self._do(request, session, order_of(session, "add_file", name=upload.filename), data, adding=True)
+        if address := _words(form, "url"):
+            return await self._do(request, session, order_of(session, "add_url", url=address), adding=True)
+        if words := _words(form, "text"):
+            return await self._do(request, session, order_of(session, "add_text", title=_words(form, "title"), text=words), adding=True)
+        raise SourceError("Nothing was given.", "Choose a file, give an address, or paste a text.", path="upload")
 
     async def act_on_draft(self, request: Request, session: Session) -> Response:
-        identity, form = request.path_params["id"], request.state.form
-        act = _words(form, "act")
-        if act in ("save", "publish"):
-            refused = await run_in_threadpool(self._save, identity, session, form, act == "publish")
-            if refused is not None:
-                return HTMLResponse(refused, status_code=422)
-        if act == "publish":
-            self._bring_up_to_date(identity)
-            return _to(f"/staff/articles/{quote(identity)}", "published")
-        if act == "discard":
-            await run_in_threadpool(self.desk.discard, identity, session.name)
-            return _to(f"/staff/drafts/{quote(identity)}", "discarded")
-        if act == "undo":
-            return await self._undo(identity, session)
-        return _to(f"/staff/drafts/{quote(identity)}", "saved")
-
-    def _save(self, identity: str, session: Session, form: FormData, publish: bool) -> str | None:
-        """Saves what a form says, and publishes it if asked to; the page that tells why not, with everything as it was typed, or None."""
-        draft = self.desk.draft(identity)
-        text, slip = edited_text(draft.text, form)
-        seen = _words(form, "seen")
-        try:
-            if slip:
-                raise SourceError(slip, path=identity)
-            if text != draft.text:
-                self.desk.save(identity, text, session.name, seen=seen)
-                seen = self.desk.draft(identity).digest
-            if publish:
-                self.desk.publish(identity, session.name)
-                self.feedback.published(identity)
-        except SourceError as error:
-            typed = replace(draft, text=text, digest=seen, document=unfinished_document(identity, text))
-            return self._draft_html(session, typed, problem=pages.problem_words(error), more=_words(form, "more") if slip else None)
-        return None
+        form: FormData = request.state.form
+        said = {key: value for key, value in form.items() if isinstance(value, str) and key != "csrf"}
+        return await self._do(request, session, order_of(session, "act_on_draft", id=request.path_params["id"], act=_words(form, "act"), form=said))
 
     async def act_on_article(self, request: Request, session: Session) -> Response:
-        identity, form = request.path_params["id"], request.state.form
-        act = _words(form, "act")
-        if act == "edit":
-            await run_in_threadpool(self.desk.begin_edit, identity, session.name)
-            return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
-        if act == "retire":
-            await run_in_threadpool(self.desk.retire, identity, session.name)
-            self._bring_up_to_date(identity, gone=True)
-        elif act == "restore" and (version := _words(form, "version")):
-            await run_in_threadpool(self.desk.restore, identity, session.name, version)
-            return _to(f"/staff/drafts/{quote(identity)}", "restored")
-        elif act == "restore":
-            await run_in_threadpool(self.desk.restore, identity, session.name)
-            self._bring_up_to_date(identity)
-        elif act == "undo":
-            return await self._undo(identity, session)
-        return _to(f"/staff/articles/{quote(identity)}", act)
-
-    async def _undo(self, identity: str, session: Session) -> Response:
-        undone = await run_in_threadpool(self.desk.undo, identity, session.name)
-        if undone.before.article != undone.after.article:
-            self._bring_up_to_date(identity, gone=not await run_in_threadpool(self.desk.is_published, identity))
-        kind = "articles" if undone.after.draft is None and undone.after.article is not None else "drafts"
-        return _to(f"/staff/{kind}/{quote(identity)}", "undone")
-
-    def _bring_up_to_date(self, identity: str, *, gone: bool = False) -> None:
-        """Has the index follow, and keeps what was taken back out of answers at once."""
-        if (bot := self._bot()) is not None:
-            (bot.engines.withdraw if gone else bot.engines.readmit)(identity)
-        self._reindexing.request()
+        form: FormData = request.state.form
+        order = order_of(session, "act_on_article", id=request.path_params["id"], act=_words(form, "act"), version=_words(form, "version"))
+        return await self._do(request, session, order)
 
     async def act_on_missing(self, request: Request, session: Session) -> Response:
         form: FormData = request.state.form
-        ids = [int(value) for value in _words(form, "questions").split(",") if value.isdigit()]
-        if _words(form, "act") == "delete":
-            await run_in_threadpool(self.feedback.delete_questions, ids)
-            return RedirectResponse("/staff/missing", status_code=303)
-        kept = [one for one in await run_in_threadpool(self.feedback.questions) if one.id in ids]
-        if not kept:
-            raise SourceError("These questions are not kept any more.", "Load the page anew.", path="questions")
-        # The questions stand in the database alone, where they can be forgotten; the draft's page shows them from there.
-        identity = await run_in_threadpool(lambda: self.desk.add_text("New article", "", session.name, note="for questions without an answer"))
-        await run_in_threadpool(self.feedback.begin_article, ids, identity)
-        return RedirectResponse(f"/staff/drafts/{quote(identity)}", status_code=303)
+        ids = [int(value) for value in _words(form, "questions").split(",") if value.isdecimal() and len(value) < 19]
+        return await self._do(request, session, order_of(session, "act_on_missing", act=_words(form, "act"), ids=ids))
 
 
-def _to(path: str, done: str) -> Response:
-    """A redirect to a page that says what was done, so that loading it anew repeats nothing."""
-    return RedirectResponse(f"{path}?done={quote(done)}", status_code=303)
+async def _form_of(request: Request) -> FormData:
+    """The form that was sent, as far as it is no larger than the page's own forms are.
+
+    Raises:
+        HTTPException: it is too large, or is no form.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        try:
+            return await request.form(max_fields=60, max_part_size=MOST_PLAIN_FORM_BYTES)
+        except HTTPException:
+            raise HTTPException(413, "That form is too long. Nothing was changed. Upload the text as a file instead.") from None
+    try:
+        return await request.form(max_files=1, max_fields=60, max_part_size=MOST_FIELD_BYTES)
+    except HTTPException as error:
+        if "maximum size" in str(error.detail):
+            raise HTTPException(413, "That text is too long for a form: at most 4 MB. Nothing was changed. Upload it as a file instead.") from None
+        raise HTTPException(400, "That form could not be read. Nothing was changed. Go back, load the page anew and try again.") from None
+
+
+def _original(reply: Mapping[str, Any], data: bytes) -> Response:
+    """The file that an article was made of."""
+    if "name" not in reply:
+        raise HTTPException(404, "There is no original.")
+    kind = SHOWN_TYPES.get(str(reply["suffix"]))
+    headers = {
+        "content-disposition": f"{'inline' if kind else 'attachment'}; filename*=UTF-8''{quote(leave_out_invisible(str(reply['name'])))}",
+        # Whatever the file holds, it runs nothing, loads nothing, and may only be framed by the staff page.
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+        + ("" if kind == "application/pdf" else "; sandbox"),
+        "x-frame-options": "SAMEORIGIN",
+    }
+    return Response(data, media_type=kind or "application/octet-stream", headers=headers)
 
 
 def _words(form: FormData, key: str) -> str:
@@ -350,7 +319,19 @@ async def _refusal(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error.detail), status_code=error.status_code)
 
 
-async def _incident(_: Request, error: Exception) -> Response:
-    incident = uuid.uuid4().hex[:8]
-    _log.error("incident %s on the staff page", incident, exc_info=error)
-    return PlainTextResponse(f"Something went wrong that should not have (incident {incident}, see the log). Nothing was changed.", status_code=500)
+def _calmly(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """The edge of the staff page: whatever should not have happened becomes calm words, and a line in the log that holds its kind and
+    place and no word of what anybody wrote."""
+
+    async def calm(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except HTTPException:
+            raise
+        except Exception as error:  # noqa: BLE001 — one of the edges, see ragbot.errors
+            incident = uuid.uuid4().hex[:8]
+            kind, place = (error.kind, error.place) if isinstance(error, BrokenWorkError) else (type(error).__name__, place_of(error))
+            _log.error("incident %s on the staff page: %s at %s", incident, kind, place)
+            return PlainTextResponse(f"Something went wrong that should not have (incident {incident}, see the log). Nothing was changed.", status_code=500)
+
+    return calm

@@ -8,7 +8,6 @@ from html import escape
 from typing import Any
 
 import yaml
-from starlette.datastructures import FormData
 
 from ragbot.curating.drafting import article_text
 from ragbot.reading.front_matter import read_values, split_file
@@ -18,6 +17,7 @@ FIELDS = (
     ("title", "Title", ""), ("summary", "Summary, one sentence", ""), ("publisher", "Publisher", ""),
     ("url", "Address of the source, or a page of yours where it stands", "https://…"), ("authors", "Authors, separated by ;", ""), ("published", "Date of the source", ""),
     ("license", "Licence", "CC-BY-4.0"), ("topics", "Topics, separated by ;", ""),
+    ("contacts", "Numbers and addresses that its text may name, separated by ;", "1-800-555-0100"),
 )  # fmt: skip
 DAYS = ("published", "review_on", "review_due")
 REVIEW_FIELDS = (("by", "Reviewed by"), ("on", "Reviewed on"), ("due", "To be reviewed again by"))
@@ -35,6 +35,11 @@ def card_fields(values: Mapping[str, Any], typed_more: str | None = None) -> str
     fields = [_field(key, label, values.get(key), hint) for key, label, hint in FIELDS]
     fields += [_field(f"review_{key}", label, review.get(key)) for key, label in REVIEW_FIELDS]
     options = "".join(f"<option{' selected' if review.get('state', 'pending') == state else ''}>{state}</option>" for state in ("pending", "reviewed"))
+    checked = " checked" if values.get("in_crisis") is True else ""
+    fields.append(
+        f'<label><input type="checkbox" name="in_crisis" value="yes"{checked}> May be quoted beside help for someone in a crisis</label>'
+        '<input type="hidden" name="in_crisis_asked" value="yes">'
+    )
     fields.append(f'<label>Clinical review <select name="review_state">{options}</select></label>')
     more = (
         f'<label class="st-all">References and cautions, as YAML <textarea name="more" rows="5" spellcheck="false" placeholder="{MORE_EXAMPLE}">{escape(_more(values) if typed_more is None else typed_more)}</textarea></label>'
@@ -49,7 +54,7 @@ def _field(name: str, label: str, value: Any, hint: str = "") -> str:
     return f'<label>{label} <input name="{name}" type="{kind}" value="{escape(words, quote=True)}" placeholder="{hint}"></label>'
 
 
-def edited_text(text: str, form: FormData) -> tuple[str, str]:
+def edited_text(text: str, form: Mapping[str, Any]) -> tuple[str, str]:
     """A draft's file with what a form says in place of what it said, and what of it cannot be read, if anything; then that stays as it
     was. Keys of the card that the form does not know stay."""
     yaml_text, body = split_file(text)
@@ -59,7 +64,7 @@ def edited_text(text: str, form: FormData) -> tuple[str, str]:
         said = _said(form, key)
         if said is not None and said != _shown(before.get(key)):
             card[key] = (
-                [one.strip() for one in said.split(";") if one.strip()] if key in ("authors", "topics") else _as_date(said) if key == "published" else said
+                [one.strip() for one in said.split(";") if one.strip()] if key in ("authors", "topics", "contacts") else _as_date(said) if key == "published" else said
             )
     review = dict(before["review"]) if isinstance(before.get("review"), dict) else {}
     for key, _ in REVIEW_FIELDS:
@@ -70,6 +75,8 @@ def edited_text(text: str, form: FormData) -> tuple[str, str]:
     if "review_state" in form:
         review["state"] = "reviewed" if _said(form, "review_state") == "reviewed" else "pending"
     card["review"] = review
+    if "in_crisis_asked" in form and ("in_crisis" in form) != (before.get("in_crisis") is True):
+        card["in_crisis"] = "in_crisis" in form
     rest = _said(form, "more")
     slip = ""
     if rest is not None and rest != _more(before).strip():
@@ -83,7 +90,7 @@ def edited_text(text: str, form: FormData) -> tuple[str, str]:
     return text if card == before and words == body.strip() else article_text(card, words), slip
 
 
-def _said(form: FormData, key: str) -> str | None:
+def _said(form: Mapping[str, Any], key: str) -> str | None:
     value = form.get(key)
     return value.replace("\r\n", "\n").strip() if isinstance(value, str) else None
 

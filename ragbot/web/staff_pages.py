@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from html import escape
+from html import escape as escape_html
 
-from markdown_it import MarkdownIt
-
+from ragbot.characters import shown
 from ragbot.chunking import split_document
-from ragbot.curating import Act, Draft, Origin
+from ragbot.curating import Act, Draft, Origin, planting
+from ragbot.curating.findings import Finding
 from ragbot.curating.missing import NOWHERE, Kept, Usage
-from ragbot.curating.proofing import MOST_PROOFED, Finding, still_missing
+from ragbot.curating.proofing import still_missing
 from ragbot.errors import RagbotError, SourceError
 from ragbot.reading.front_matter import read_values, split_file
 from ragbot.reading.isolating import FOREIGN_READERS
 from ragbot.records import Document
 from ragbot.settings import Settings
 from ragbot.web.reindexing import Progress
-from ragbot.web.rendering import PAGE_LINE
+from ragbot.web.rendering import PAGE_LINE, markdown_html
 from ragbot.web.signing_in import Session
 from ragbot.web.staff_forms import card_fields
 
 KINDS = {
-    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address",
+    "incomplete": "To do before publishing", "hidden": "Hidden text", "instruction": "Words to the bot", "link": "Unknown address", "contact": "Unknown number",
+    "danger": "Dangerous words", "suspect": "Out of place",
     "duplicate": "Duplicate", "contradiction": "Other figures", "card": "Card", "reference": "Reference", "reading": "Reading",
 }  # fmt: skip
 DONE = {
@@ -33,8 +34,22 @@ DONE = {
     "retire": "It is retired, and gone from all answers.", "restore": "It is published again.", "restored": "That version is the draft now.",
     "undone": "The last act is undone.", "discarded": "The draft is discarded.",
 }  # fmt: skip
-GRAVE = ("incomplete", "hidden", "instruction")
+GRAVE = ("incomplete", *planting.GRAVE)
+# As much of a text as a page shows rendered and in passages: some 15,000 words. Rendering takes time by the square of its length.
+MOST_SHOWN = 100_000
+# As much of it as can be edited in a browser; what is longer is edited in its file.
+MOST_EDITED = 1_000_000
+WORK_WORDS = {
+    "reading": "The file is being read …", "fetching": "The page is being fetched and read …", "proofing": "The draft is being proofed …",
+    "publishing": "It is being published …", "": "It is being worked on …",
+}  # fmt: skip
 FORMATS_WORDS = "Markdown, text, HTML, PDF, DOCX, ODT or EPUB, up to 20 MB"
+
+
+def escape(words: str) -> str:
+    """Words as HTML, in which characters that hide or reorder others stand as what they are. For what is looked at; a field of a form holds
+    the words themselves, because they are sent back."""
+    return escape_html(shown(words))
 
 
 def sign_in_page(problem: str = "", goal: str = "/staff") -> str:
@@ -42,7 +57,7 @@ def sign_in_page(problem: str = "", goal: str = "/staff") -> str:
     words = f'<p class="st-problem" role="alert">{escape(problem)}</p>' if problem else ""
     form = (
         f'<form method="post" action="/staff/sign-in" class="st-card st-narrow">{words}'
-        f'<input type="hidden" name="next" value="{escape(goal)}">'
+        f'<input type="hidden" name="next" value="{escape_html(goal)}">'
         '<label>Name <input name="name" autocomplete="username" required autofocus></label>'
         '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Sign in</button></form>"
@@ -68,15 +83,19 @@ def library_page(
         f"{' – ' + escape(still_to_do(draft)) if draft.problem else ''}</li>"
         for draft in drafts
     )
-    told = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
     head = "<th>Article<th>State<th>Review due<th>Last cited<th>Cited<th>Helpful"
     body = (
         f'<h1>Library</h1><p id="st-progress" role="status" data-state="{progress.state}">{escape(progress_words(progress))}</p>'
-        + (f'<section class="st-card st-grave"><h2>Problems</h2><ul>{told}</ul></section>' if told else "")
+        + _problems(problems)
         + f'<section><h2>Drafts</h2>{f"<ul>{pending}</ul>" if pending else "<p>There are none.</p>"}<p><a class="st-button" href="/staff/add">Add an article</a></p></section>'
         f'<section><h2>Articles</h2><div class="st-wide" tabindex="0" role="region" aria-label="Articles"><table><thead><tr>{head}</thead><tbody>{rows}</tbody></table></div></section>'
     )
     return _page("Library", body, session)
+
+
+def _problems(problems: Sequence[str]) -> str:
+    told = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
+    return f'<section class="st-card st-grave"><h2>Problems</h2><ul>{told}</ul></section>' if told else ""
 
 
 def _article_row(document: Document, usage: Usage, drafted: bool) -> str:
@@ -89,6 +108,23 @@ def _article_row(document: Document, usage: Usage, drafted: bool) -> str:
         f'<td class="st-{source.status}">{state}<td class="st-day{" st-overdue" if overdue else ""}">{due or "no date"}{" (overdue)" if overdue else ""}'
         f"<td class=st-day>{usage.last_cited or 'never'}<td>{usage.cited}<td>{f'{usage.helpful} yes, {usage.unhelpful} no' if usage.helpful + usage.unhelpful else ''}"
     )
+
+
+def waiting_page(session: Session, work: str, words: str) -> str:
+    """What stands where something takes a while; it goes on by itself once that is done, and without a script by the link."""
+    body = (
+        f'<h1>One moment</h1><p id="st-work" role="status" data-work="{escape(work)}">{escape(words)}</p>'
+        '<p>You may leave this page: the work goes on, and what comes of it stands in the library.</p>'
+        f'<p><a class="st-button" href="/staff/waiting/{escape(work)}">Look again</a></p><noscript><meta http-equiv="refresh" content="3"></noscript>'
+    )
+    return _page("One moment", body, session)
+
+
+def work_words(state: str, step: str, before: int) -> str:
+    """Where somebody's work stands, in a sentence."""
+    if state == "queued":
+        return f"It is waiting for its turn, behind {before} other{'s' if before != 1 else ''} …" if before else "It is about to begin …"
+    return "It is done." if state == "done" else WORK_WORDS.get(step, WORK_WORDS[""])
 
 
 def progress_words(progress: Progress) -> str:
@@ -144,15 +180,28 @@ def draft_page(
         + (f'<section class="st-card"><h2>To be answered here</h2><ul>{questions}</ul></section>' if questions else "")
         + f"{_findings(findings)}"
         f"{_side_by_side(draft, origin, findings)}"
-        f'<form method="post" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape(draft.digest)}">'
+        f'<form method="post" enctype="multipart/form-data" class="st-card" id="st-edit">{_csrf(session)}<input type="hidden" name="seen" value="{escape_html(draft.digest)}">'
         f"<h2>About this article</h2><div class=st-fields>{card_fields(values, more)}</div>"
-        f'<h2>Text</h2><label>Markdown <textarea name="body" rows="24">{escape(split_file(draft.text)[1].strip())}</textarea></label>'
+        f"{_text_field(draft)}"
         '<p class="st-acts st-bar"><button name="act" value="save">Save</button> <button name="act" value="publish" class="st-main"'
         + f"{ask}>Publish</button> "
         + '<button name="act" value="discard" class="st-quiet" data-ask="Discard this draft? It stays in the history.">Discard draft</button></p></form>'
         + f"{_undo_form(session, last)}{_history(session, draft.id, acts)}"
     )
     return _page(title, body, session)
+
+
+def _text_field(draft: Draft) -> str:
+    """The text to edit; one that no browser could edit stays as it is when the form is saved, because the form does not hold it."""
+    text = split_file(draft.text)[1].strip()
+    if len(text) > MOST_EDITED:
+        return f"<h2>Text</h2><p>It has {len(text):,} characters, too many to edit here. Edit the file <code>drafts/{escape(draft.id)}.md</code>, or split it.</p>"
+    hiding = (
+        "<p>It holds characters that show nothing or reorder words; above they stand as <code>⟦U+…⟧</code>, here as they are. Take them out.</p>"
+        if shown(text) != text
+        else ""
+    )
+    return f'<h2>Text</h2>{hiding}<label>Markdown <textarea name="body" rows="24">{escape_html(text)}</textarea></label>'
 
 
 def gone_page(session: Session, identity: str, acts: Sequence[Act], last: Act | None, done: str = "") -> str:
@@ -180,7 +229,9 @@ def article_page(session: Session, identity: str, text: str, acts: Sequence[Act]
     return _page(title, body, session)
 
 
-def missing_page(session: Session, totals: Mapping[str, Sequence[tuple[str, int]]], groups: Sequence[Sequence[Kept]], settings: Settings) -> str:
+def missing_page(
+    session: Session, totals: Mapping[str, Sequence[tuple[str, int]]], groups: Sequence[Sequence[Kept]], settings: Settings, problems: Sequence[str] = ()
+) -> str:
     """What was asked and not answered: counts always, questions where the organisation has opted in."""
     tables = "".join(
         f"<section><h2>{heading}</h2>{_counts(totals.get(kind, ()))}</section>"
@@ -193,7 +244,7 @@ def missing_page(session: Session, totals: Mapping[str, Sequence[tuple[str, int]
     else:
         kept = "".join(_group(session, group) for group in groups)
     body = (
-        "<h1>What is missing</h1><p>Counts of the last 30 days.</p>"
+        f"<h1>What is missing</h1>{_problems(problems)}<p>Counts of the last 30 days.</p>"
         f'<div class="st-columns">{tables}</div><section><h2>Questions without an answer</h2>{kept}</section>'
     )
     return _page("What is missing", body, session)
@@ -246,7 +297,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     if not findings:
         return '<section class="st-card"><h2>To look at</h2><p>Nothing was found.</p></section>'
     rows = "".join(
-        f'<li class="{"st-grave" if one.kind in GRAVE else ""}"><strong>{KINDS[one.kind]}.</strong> {escape(one.message)}'
+        f'<li class="{"st-grave" if one.kind in GRAVE else ""}"><strong>{escape(KINDS.get(one.kind, one.kind.capitalize()))}.</strong> {escape(one.message)}'
         + (f" <q>{escape(' '.join(one.words.split())[:200])}</q>" if one.words else "")
         + "</li>"
         for one in findings
@@ -258,7 +309,7 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
     """The original, the text as it was read, and the passages that the bot will search, side by side."""
     places = {finding.span: finding.kind for finding in findings if finding.span is not None}
     passages = []
-    document = replace(draft.document, text=draft.document.text[:MOST_PROOFED])
+    document = replace(draft.document, text=_shown_part(draft.document.text))
     for chunk in split_document(document) if document.text.strip() else ():
         sentences = "".join(f"<mark>{escape(one.text)}</mark> " if one.span in places else f"{escape(one.text)} " for one in chunk.sentences)
         page = document.page_at(chunk.span.start)
@@ -274,18 +325,25 @@ def _side_by_side(draft: Draft, origin: Origin | None, findings: Sequence[Findin
     return (
         '<section><h2>Original, text, passages</h2><div class="st-columns st-three">'
         f"<div><h3>Original</h3>{original}</div>"
-        f'<div><h3>Text</h3><div class="st-text" tabindex="0" role="region" aria-label="Text">{_rendered(document.text)}</div></div>'
+        f'<div><h3>Text</h3><div class="st-text" tabindex="0" role="region" aria-label="Text">{_rendered(draft.document.text)}</div></div>'
         f'<div><h3>Passages ({len(passages)})</h3><ol class="st-text" tabindex="0" aria-label="Passages">{"".join(passages)}</ol></div></div></section>'
     )
 
 
+def _shown_part(text: str) -> str:
+    """As much of a text as is shown, up to the end of a line."""
+    return text if len(text) <= MOST_SHOWN else text[: max(text.rfind("\n", MOST_SHOWN - 2_000, MOST_SHOWN), 0) or MOST_SHOWN]
+
+
 def _rendered(text: str) -> str:
-    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    part = _shown_part(text)
+    cut = f'<p class="st-cut">Only the first {len(part):,} of {len(text):,} characters are shown here.</p>' if len(part) < len(text) else ""
+    html = shown(markdown_html(part))
     html = PAGE_LINE.sub(r'<p class="rb-page-number">Page \1</p>', html)
     for level in (4, 3, 2, 1):
         # The page has its own first two levels.
         html = html.replace(f"<h{level}>", f"<h{min(6, level + 2)}>").replace(f"</h{level}>", f"</h{min(6, level + 2)}>")
-    return html
+    return cut + html
 
 
 def _history(session: Session, identity: str, acts: Sequence[Act]) -> str:
@@ -320,7 +378,7 @@ def _undo_form(session: Session, last: Act | None) -> str:
 
 
 def _csrf(session: Session) -> str:
-    return f'<input type="hidden" name="csrf" value="{escape(session.csrf)}">'
+    return f'<input type="hidden" name="csrf" value="{escape_html(session.csrf)}">'
 
 
 def _page(title: str, body: str, session: Session | None = None) -> str:

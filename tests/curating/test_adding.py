@@ -18,7 +18,7 @@ from ragbot.reading.extracts import Extract
 from ragbot.reading.front_matter import read_values, split_file
 from ragbot.settings import Settings
 
-CARD = "title: Slugs\nsummary: On slugs.\npublisher: Example Garden Society\nurl: https://example.org/\nstatus: published\n"
+CARD = "title: Slugs\nsummary: On slugs.\npublisher: Example Garden Society\nurl: https://example.org/\nstatus: draft\n"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_clean_article_stays_as_it_is_and_its_file_is_kept(desk: Desk, body: s
     data = with_card("review: {state: pending, due: 2027-01-05}  # a remark\n", body)
     desk.add_file(data, "slugs.md", "Ada", url="https://example.org/slugs.md")
     lies = (desk.drafts_folder / "slugs.md").read_bytes()
-    assert lies == data.replace(b"status: published", b"status: draft")
+    assert lies == data
     act, origin = desk.history.acts("slugs")[-1], desk.origin("slugs")
     assert act.action == "imported"
     assert origin is not None
@@ -92,6 +92,30 @@ def test_no_file_brings_its_own_review(desk: Desk, review: str, kept: dict[str, 
     assert draft.document.text.strip() == "Slugs eat lettuce."
     assert origin is not None
     assert origin.warnings == ((f"The file claims a review by {by}; it was not taken over.",) if by else ())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("status: published", "status 'published'"), ("status: Published", "status 'published'"), ("status: retired", "status 'retired'"), ("status: [published]", "status"),
+        ("status: draft", None), ("status:", None), ("in_crisis: true", "in_crisis"), ("in_crisis: yes", "in_crisis"), ("In-Crisis: [slugs]", "in_crisis"),
+        ("in_crisis: false", None), ("in_crisis:", None), ("references: [{key: a2024, title: A, in_crisis: true}]", "in_crisis"),
+    ],
+)  # fmt: skip
+def test_no_file_says_how_far_it_may_be_shown(desk: Desk, line: str, told: str | None) -> None:
+    """Whether or not the card of an article knows the mark."""
+    card_with = with_card(f"{line}\n") if not line.startswith("status") else with_card().replace(b"status: draft", line.encode())
+    desk.add_file(card_with, "slugs.md", "Ada")
+    origin, card = desk.origin("slugs"), read_values(split_file(desk.draft("slugs").text)[0])
+    assert card["status"] == "draft"
+    assert "crisis" not in str(card).casefold()
+    assert origin is not None
+    assert [told in warning for warning in origin.warnings] == ([True] if told else [])
+
+
+def test_a_claimed_status_leaves_the_rest_of_the_file_as_it_stands(desk: Desk) -> None:
+    desk.add_file(with_card().replace(b"status: draft", b"status: published  # since May"), "slugs.md", "Ada")
+    assert "# since May" in desk.draft("slugs").text
 
 
 @pytest.mark.parametrize("body", ["", "\n \n", "<!-- only a comment with words -->", "%PDF-1.7 words", "wor\0ds"])
@@ -175,3 +199,12 @@ def test_a_file_under_a_hostile_name_is_recorded_under_a_tidy_one(desk: Desk) ->
     assert identity == "slugs-at-night"
     assert (origin := desk.origin(identity)) is not None
     assert origin.name == "slugs at night.txt"
+
+
+def test_no_file_brings_its_own_mark_for_a_crisis_nor_its_own_contacts(desk: Desk) -> None:
+    desk.add_file(with_card('in_crisis: true\ncontacts: ["1-900-555-0155"]\n'), "slugs.md", "Ada")
+    origin, draft = desk.origin("slugs"), desk.draft("slugs")
+    assert not {"in_crisis", "contacts"} & read_values(split_file(draft.text)[0]).keys()
+    assert origin is not None
+    assert len(origin.warnings) == 2
+    assert all("not taken over" in warning for warning in origin.warnings)

@@ -252,3 +252,18 @@ def test_words_of_the_card_stand_in_one_line(tmp_path: Path) -> None:
 def test_words_of_nothing_but_separators_are_empty(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="The value of 'topics.0' cannot be used"):
         card('topics: ["\\x1c"]\n', tmp_path)
+
+
+def test_what_may_stand_in_a_crisis_and_which_contacts_are_its_own(tmp_path: Path) -> None:
+    source = card('in_crisis: true\ncontacts: ["(503) 555-0134", "desk@clinic.example", "clinic.example"]\n', tmp_path)
+    assert source.in_crisis
+    assert source.contacts == ("(503) 555-0134", "desk@clinic.example", "clinic.example")
+    plain = card("", tmp_path)
+    assert (plain.in_crisis, plain.contacts) == (False, ())
+
+
+@pytest.mark.parametrize("more", ["in_crisis: yes please\n", 'in_crisis: "true"\n', "in_crisis: 1\n", "contacts: [us]\n", 'contacts: ["12"]\n', "contacts: 988\n"])
+def test_a_mark_that_is_no_mark_is_refused_with_its_line(more: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        card(more, tmp_path)
+    assert caught.value.line == 6

@@ -11,7 +11,7 @@ from ragbot.generation import Generation
 from ragbot.generations import current_generation
 from ragbot.indexing import IndexReport
 from ragbot.models import Embedder
-from ragbot.retrieving import LexicalIndex, Reranker, Retriever
+from ragbot.retrieving import LangchainRetriever, LexicalIndex, Reranker, Retriever
 from ragbot.retrieving.dense import rank_chunks, score_by_sentence
 from ragbot.retrieving.feedback import as_weights
 from ragbot.terms import terms_of
@@ -137,7 +137,7 @@ def test_odd_questions_are_searched_too(retriever: Retriever, question: str) -> 
 def test_an_empty_library_finds_nothing(empty: Generation, embedder: Embedder) -> None:
     retriever = Retriever(empty, embedder)
     assert retriever.retrieve("How much water?", 8) == []
-    assert retriever.as_langchain().invoke("How much water?") == []
+    assert LangchainRetriever(search=retriever.retrieve).invoke("How much water?") == []
     assert not len(score_by_sentence(empty, embedder.encode_questions(["How much water?"])[0]))
 
 
@@ -184,7 +184,7 @@ def test_lexical_over_nothing() -> None:
 
 def test_langchain_gets_the_same_passages(retriever: Retriever, small: Generation) -> None:
     question = "When is the best time to water?"
-    documents = retriever.as_langchain(count=3).invoke(question)
+    documents = LangchainRetriever(search=retriever.retrieve, count=3).invoke(question)
     passages = retriever.retrieve(question, 3)
     assert [document.id for document in documents] == [passage.chunk.id for passage in passages]
     for document, passage in zip(documents, passages, strict=True):
@@ -195,7 +195,7 @@ def test_langchain_gets_the_same_passages(retriever: Retriever, small: Generatio
 
 
 def test_langchain_batches(retriever: Retriever) -> None:
-    one, other = retriever.as_langchain(count=1).batch(["Why do tomatoes crack?", "clean knife"])
+    one, other = LangchainRetriever(search=retriever.retrieve, count=1).batch(["Why do tomatoes crack?", "clean knife"])
     assert one[0].metadata["article"] == "watering-tomatoes"
     assert other[0].metadata["article"] == "pruning-tomatoes"
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ragbot.chatbot import Ragbot
+from ragbot.settings import Settings
+from ragbot.web.staff_work import open_work, setup_of
 
 PORT = 7893
 ROOT = Path(__file__).parents[2]
@@ -55,3 +59,27 @@ def site(starter: Ragbot, site_folder: Path) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(timeout=20)
+
+
+class Here:
+    """Does the staff's work in this process, over the same JSON as a process of its own would: starting one takes a second each time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._work = open_work(json.loads(json.dumps(setup_of(settings))))
+
+    def do(self, order: Mapping[str, Any], data: bytes = b"", tell: Callable[[Any], None] = lambda step: None) -> tuple[Mapping[str, Any], bytes]:
+        reply, made = self._work(json.loads(json.dumps(order)), data, tell)
+        return json.loads(json.dumps(reply)), made
+
+    def rest(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.fixture
+def work_here(monkeypatch: pytest.MonkeyPatch) -> Callable[[Settings], Callable[[], Here]]:
+    """Makes the ``doer`` of a ``Staff``; all is waited for."""
+    monkeypatch.setattr("ragbot.web.staff.PATIENCE_SECONDS", 120.0)
+    return lambda settings: lambda: Here(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,11 @@ import pytest
 from ragbot import generations
 from ragbot.errors import IndexBusyError, ModelError, StoreError
 from ragbot.generations import current_generation
-from ragbot.indexing import IndexReport
-from ragbot.models import Embedder
 from ragbot.settings import Settings
 from ragbot.web import reindexing as module
 from ragbot.web.reindexing import Progress, Reindexing
 
 MakeSettings = Callable[..., Settings]
-REPORT = IndexReport("gen-000007", True, 4, 10, 2, 8)
 
 
 class PanicError(BaseException):
@@ -29,25 +26,31 @@ class PanicError(BaseException):
 
 
 class Builds:
-    """Stands in for build_index: each run waits for its turn, and ends as it is told."""
+    """Stands in for the process that builds: each run waits for its turn, and ends as it is told."""
 
     def __init__(self) -> None:
         self.begun, self.at_once, self.most_at_once = 0, 0, 0
         self.turn, self.started = threading.Semaphore(0), threading.Semaphore(0)
         self.outcomes: list[BaseException | None] = []
 
-    def __call__(self, settings: Settings, *, progress: Callable[[str, int, int], Any], embedder: Embedder | None) -> IndexReport:
+    def do(self, order: Mapping[str, Any], data: bytes = b"", tell: Callable[[Any], None] = lambda step: None) -> tuple[Mapping[str, Any], bytes]:
         self.begun += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        progress("embedding", 1, 3)
+        tell(["embedding", 1, 3])
         self.started.release()
         assert self.turn.acquire(timeout=20)
         self.at_once -= 1
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome is not None:
             raise outcome
-        return REPORT
+        return {"generation": "gen-000007"}, b""
+
+    def rest(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
 
     def wait_for_start(self) -> None:
         assert self.started.acquire(timeout=20)
@@ -56,14 +59,13 @@ class Builds:
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Builds:
     builds = Builds()
-    monkeypatch.setattr(module, "build_index", builds)
     monkeypatch.setattr(module, "BUSY_PAUSE_SECONDS", 0.05)
     return builds
 
 
 @pytest.fixture
 def reindexing(settings: MakeSettings, builds: Builds) -> Iterator[Reindexing]:
-    one = Reindexing(settings(), lambda: None)
+    one = Reindexing(settings(), builder=builds)
     yield one
     builds.turn.release(50)
     one.stop()
@@ -175,16 +177,16 @@ def test_stop_does_not_wait_for_a_busy_index(reindexing: Reindexing, builds: Bui
 
 
 def test_stop_before_anything_was_asked_for(settings: MakeSettings) -> None:
-    Reindexing(settings(), lambda: None).stop()
+    Reindexing(settings()).stop()
 
 
 def test_a_broken_article_leaves_the_old_generation_serving(
-    settings: MakeSettings, index: Path, copied_library: Path, embedder: Embedder, tmp_path: Path
+    settings: MakeSettings, index: Path, copied_library: Path, tmp_path: Path
 ) -> None:
     there = settings(sources=copied_library, index=Path(shutil.copytree(index, tmp_path / "served")))
     article, before = copied_library / "coffee-grounds.md", current_generation(there.index)
     sound = article.read_text(encoding="utf-8")
-    reindexing = Reindexing(there, lambda: embedder)
+    reindexing = Reindexing(there)
     try:
         article.write_text(sound.replace("status: published", "status: maybe"), encoding="utf-8")
         reindexing.request()

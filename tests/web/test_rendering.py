@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from ragbot.guardrails import Policy, Responses
+from ragbot.guardrails.normalising import ACTING
 from ragbot.records import Answer, Citation, Document, NearestArticle, Reference, Ruling, Source, Span, Statement
 from ragbot.web.rendering import answer_html, article_html, short_help
 
@@ -90,3 +94,38 @@ def test_an_article_shows_its_review_state_and_references_and_no_raw_html() -> N
 def test_the_short_help_has_a_phone_a_text_and_a_directory(responses: Responses) -> None:
     html = short_help(responses.region, responses.elsewhere.lines[0])
     assert "tel:988" in html and "sms:988" in html and "findahelpline.com" in html
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown", "link"),
+    [
+        ("[Buy it](https://evil.example/x)", "Buy it [https://evil.example/x]", "evil.example"),
+        ("<https://evil.example/x>", "https://evil.example/x", "evil.example"),
+        ("[Write](mailto:a@evil.example)", "Write [mailto:a@evil.example]", "mailto"),
+        ("[a][r]\n\n[r]: https://evil.example/y 'Title'", "a [https://evil.example/y]", "evil.example"),
+        ("![How it works](https://evil.example/x.png)", "[Picture: How it works, https://evil.example/x.png]", "evil.example"),
+        ("[![Inner](https://evil.example/x.png)](https://evil.example/z)", "[Picture: Inner, https://evil.example/x.png] [https://evil.example/z]", "evil.example"),
+        ("[Near](/staff/drafts)", "Near [/staff/drafts]", "/staff"),
+        ("[Up](//evil.example)", "Up [//evil.example]", "evil.example"),
+    ],
+)
+def test_a_link_that_the_card_does_not_name_is_shown_and_not_live(markdown: str, shown: str, link: str) -> None:
+    html = article_html(Document(SOURCE, markdown, "d"), None)
+    assert shown in html
+    assert not re.search(rf'(?:href|src)="[^"]*{re.escape(link)}', html)
+
+
+def test_a_link_that_the_card_names_stays_live() -> None:
+    html = article_html(Document(SOURCE, "[Read](https://doi.org/10.1/x) and [home](https://example.org/).", "d"), None)
+    assert '<a href="https://doi.org/10.1/x" target="_blank" rel="noopener noreferrer">Read</a>' in html
+    assert 'href="https://example.org/"' in html
+
+
+@pytest.mark.parametrize("acting", ["\u202e", "\u2066", "\u200b", "\ufeff", "\U000e0041", "&#x202E;"])
+def test_characters_that_act_on_others_are_written_out(acting: str, responses: Responses) -> None:
+    source = replace(SOURCE, title=f"Soil {acting}")
+    html = article_html(Document(source, f"First {acting}911{acting} words.", "d"), None) + render(an_answer(), responses)
+    assert "⟦U+" in html
+    assert not ACTING.search(html)
+    answer = an_answer(statements=(Statement(f"Call {acting}119.", (1,), 1.0),))
+    assert not ACTING.search(render(answer, responses))

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from ragbot.curating import Desk
 from ragbot.errors import SettingsError
 from ragbot.settings import Settings
 from ragbot.web import serving
@@ -79,16 +80,20 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def staff(settings: MakeSettings, copied_library: Path, password_hash: str) -> Staff:
-    there = settings(sources=copied_library, staff={"Anna": password_hash})
-    reindexing = Reindexing(there, lambda: None)
+def there(settings: MakeSettings, copied_library: Path, password_hash: str) -> Settings:
+    return settings(sources=copied_library, staff={"Anna": password_hash})
+
+
+@pytest.fixture
+def staff(there: Settings, work_here: Callable[..., Any]) -> Staff:
+    reindexing = Reindexing(there)
     reindexing.request = lambda: None  # type: ignore[method-assign] — the index is another test's matter
-    return Staff(there, lambda: None, reindexing)
+    return Staff(there, lambda: None, reindexing, work_here(there))
 
 
 @pytest.fixture
 def door(staff: Staff) -> Doorkeeper:
-    return Doorkeeper(PlainTextResponse("public"), staff.app())
+    return Doorkeeper(PlainTextResponse("public"), lambda app: app, staff.app())
 
 
 @pytest.fixture
@@ -433,7 +438,7 @@ def address(door: Doorkeeper) -> Iterator[str]:
 
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
-def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
+def test_words_survive_the_end_of_a_session(address: str, staff: Staff, there: Settings) -> None:
     from playwright.sync_api import Page, sync_playwright
 
     def enter(page: Page) -> None:
@@ -442,7 +447,7 @@ def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.locator("textarea[name=body]").wait_for()
 
-    staff.desk.add_text("Slugs", "Slugs eat lettuce.", "anna")
+    Desk(there).add_text("Slugs", "Slugs eat lettuce.", "anna")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
         page = browser.new_page()
@@ -460,7 +465,7 @@ def test_words_survive_the_end_of_a_session(address: str, staff: Staff) -> None:
         page.get_by_role("button", name="Save").click()
         page.wait_for_url("**/staff/drafts/slugs?*")
         browser.close()
-    assert "Words that took an hour." in staff.desk.draft("slugs").text
+    assert "Words that took an hour." in Desk(there).draft("slugs").text
 
 
 def test_one_household_asks_as_one_visitor(settings: Callable[..., Settings]) -> None:

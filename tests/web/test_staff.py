@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -41,16 +42,16 @@ def there(settings: MakeSettings, copied_library: Path, password_hash: str) -> S
 
 
 @pytest.fixture
-def site(there: Settings) -> TestClient:
+def site(there: Settings, work_here: Callable[..., Any]) -> TestClient:
     """The staff app behind the doorkeeper, as it is served, without a bot and an index."""
-    reindexing = Reindexing(there, lambda: None)
+    reindexing = Reindexing(there)
     reindexing.request = lambda: None  # type: ignore[method-assign] — the index is another test's matter
 
     async def public(scope: object, receive: object, send: Callable[..., object]) -> None:
         raise AssertionError("the chat's app saw a request of staff")
 
-    staff = Staff(there, lambda: None, reindexing).app()
-    return TestClient(Doorkeeper(public, staff), base_url="http://testserver", follow_redirects=False)  # type: ignore[arg-type]
+    staff = Staff(there, lambda: None, reindexing, work_here(there)).app()
+    return TestClient(Doorkeeper(public, lambda app: app, staff), base_url="http://testserver", follow_redirects=False)  # type: ignore[arg-type]
 
 
 def sign_in(site: TestClient, password: str = PASSWORD) -> int:
@@ -304,19 +305,22 @@ def test_one_broken_draft_does_not_hide_the_library(site: TestClient, there: Set
     assert site.get("/staff/drafts/odd").status_code == 200
 
 
-def test_questions_become_an_article_and_can_be_forgotten(there: Settings, password_hash: str, answer_to: Callable[..., Answer]) -> None:
+def test_questions_become_an_article_and_can_be_forgotten(there: Settings, password_hash: str, answer_to: Callable[..., Answer], work_here: Callable[..., Any]) -> None:
     kept = there.model_copy(update={"keep_questions": True})
     feedback = Feedback(kept)
     for number in range(120):
         feedback.count(answer_to(f"Do CANARY slugs eat {number} hostas? -->"))
-    reindexing = Reindexing(kept, lambda: None)
+    reindexing = Reindexing(kept)
     reindexing.request = lambda: None  # type: ignore[method-assign]
-    site = TestClient(Doorkeeper(Staff(kept, lambda: None, reindexing).app(), Staff(kept, lambda: None, reindexing).app()), follow_redirects=False)
+    app = Staff(kept, lambda: None, reindexing, work_here(kept)).app()
+    site = TestClient(Doorkeeper(app, lambda app: app, app), follow_redirects=False)
     sign_in(site)
     page = site.get("/staff/missing").text
-    ids = ",".join(re.findall(r'name="questions" value="(\d+)"', page))
+    ids = ",".join(re.findall(r'name="questions" value="([\d,]+)"', page))
     csrf = token(site)
-    place = site.post("/staff/missing", data={"csrf": csrf, "questions": ids, "act": "write"}).headers["location"]
+    reply = site.post("/staff/missing", data={"csrf": csrf, "questions": ids, "act": "write"})
+    assert reply.status_code == 303, (ids, reply.text)
+    place = reply.headers["location"]
     assert "CANARY slugs eat 119" in site.get(place).text
     feedback.delete_questions()
     assert "CANARY" not in site.get(place).text

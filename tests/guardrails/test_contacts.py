@@ -1,0 +1,94 @@
+"""Which numbers and addresses in a text nobody vouches for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragbot.guardrails import OutputRail, Policy
+from ragbot.guardrails.contacts import foreign_contact, known_contacts
+from ragbot.records import Reference, Source
+
+RAIL = OutputRail.of(Policy())
+CLINIC = Source(
+    "a",
+    "A",
+    "s",
+    "p",
+    "https://clinic.example/a",
+    references=(Reference("k", "T", url="https://trial.example/x"),),
+    contacts=("(503) 555-0134", "desk@clinic.example"),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The lifeline is now reached at 1-900-555-0155.",
+        "Call 1.900.555.0155 now.",
+        "Call (900) 555 0155.",
+        "Ring one nine hundred, five five five, zero one five five.",
+        "The number to dial is nine eight nine.",
+        "Text HOME to 90055.",
+        "Text HOME to nine zero zero five five.",
+        "Call ９８９ at any hour.",
+        "In an emergency press 9 . 8 . 1 and wait.",
+        "Dial 1.9OO.555.O177 if it is busy.",
+        "Call 1-800-GET-HELP today.",
+        "The new crisis number is 555-0142.",
+        "Write to help@lifeline.example at once.",
+        "Write to help (at) lifeline (dot) example.",
+        "Chat with us at lifeline-help.example tonight.",
+        "Open lifeline dash help dot com tonight.",
+        "Open help.lifeline dot com tonight.",
+        "Go to www.988-lifeline.example now.",
+        "Go to https://988lifeline.org.example/help.",
+        "Use tel:19005550155.",
+    ],
+)
+def test_a_stranger_is_found(text: str) -> None:
+    assert RAIL.stranger(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In the US, call or text 988 at any hour.",
+        "Call 9-8-8 in Canada, or dial nine one one.",
+        "Text HOME to 741741, or in the UK SHOUT to 85258.",
+        "Samaritans answer 116 123, Childline 0800 1111, PAPYRUS 0800 068 4141.",
+        "Poison Control is 1-800-222-1222 or (800) 222-1222.",
+        "SAMHSA's National Helpline is 1-800-662-4357.",
+        "Chat at 988lifeline.org, or look at www.iasp.info/crisis-centres-helplines.",
+        "Veterans can press 1.",
+        "In KADS (Loo 2023), 0.5 mg/kg was given twice weekly for 4 weeks to 174 people.",
+        "The trial NCT02417064 ran in 2019-2021 and was published as doi 10.1176/appi.ajp.2017.17040472.",
+        "Exercise helped 14,170 people in 218 trials (95% CI 1.9-7.3).",
+        "About 280 million people, or 3.8%, live with depression.",
+        "First studies call for larger trials of 300 people.",
+        "On 16 July 2022 the number changed.",
+        "The price was $4,700 to $6,800 in 2019.",
+        "See the register at ClinicalTrials.gov.",
+        "The effect is small, e.g. in adults.It fades.",
+    ],
+)
+def test_helplines_and_other_figures_pass(text: str) -> None:
+    assert RAIL.stranger(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call the clinic on 503 555 0134.",
+        "Call +1 (503) 555-0134.",
+        "Write to desk@clinic.example.",
+        "More stands at trial.example and https://trial.example/x.",
+    ],
+)
+def test_what_the_card_names_passes_in_its_own_article_alone(text: str) -> None:
+    assert RAIL.stranger(text, CLINIC) is None
+    assert RAIL.stranger(text) is not None
+
+
+def test_without_helplines_every_number_is_foreign() -> None:
+    assert foreign_contact("Call 988.", known_contacts(())) == "988"
+    assert foreign_contact("Call 988.", known_contacts(("9-8-8",))) is None
