@@ -27,7 +27,11 @@ Label = Literal[
     "out_of_scope",
     "injection",
     "informational",
+    "small_talk",
+    "about",
 ]
+# How much help a message calls for: a block first, where someone is in danger; a line beside the answer, where someone may be low.
+Help = Literal["block", "line", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ragbot.errors import PolicyError, SettingsError
-from ragbot.records import Label, Status
+from ragbot.guardrails.normalising import forms
+from ragbot.records import Help, Label, Status
 
 REVIEWED_POLICY = Path(__file__).parent / "policy"
 LABELS: tuple[Label, ...] = get_args(Label)
@@ -49,7 +50,7 @@ class PolicyClass(_Strict):
     status: Status
     about: str
     threshold: float = Field(ge=0, le=1)
-    sentence_threshold: float | None = Field(None, ge=0, le=1)
+    line_threshold: float | None = Field(None, ge=0, le=1)
     response: str | None = None
     follow_on_turns: int = Field(0, ge=0, le=20)
     answer_question: bool = False
@@ -80,6 +81,8 @@ class Rule(_Strict):
 class Rules(_Strict):
     version: int
     rules: tuple[Rule, ...]
+    # Without one of these, a message of a few words is no alarm by the model's word alone; where there are none, it always may be.
+    danger: tuple[Pattern, ...] = ()
 
 
 class OutputRule(_Strict):
@@ -233,13 +236,22 @@ class Words(_Strict):
     words: dict[str, str]
 
 
+class Said(_Strict):
+    """What the person or the bot said before an example."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
 class Example(_Strict):
     """A labelled message with its provenance."""
 
     text: str = Field(min_length=1)
     label: Label
+    help: Help | None = None
     kind: str = ""
     by: str = ""
+    history: tuple[Said, ...] = ()
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -251,7 +263,8 @@ class Policy:
     def __init__(self, folder: Path = REVIEWED_POLICY) -> None:
         self.folder = folder
         self.classes = _load(folder / "classes.yaml", Classes).classes
-        self.rules = _load(folder / "rules.yaml", Rules).rules
+        rules = _load(folder / "rules.yaml", Rules)
+        self.rules, self._danger = rules.rules, rules.danger
         output = _load(folder / "output.yaml", OutputRules)
         self.output_rules, self.draft_rules = output.rules, output.drafts
         texts = _load(folder / "responses.yaml", Texts)
@@ -266,6 +279,11 @@ class Policy:
 
     def class_of(self, label: Label) -> PolicyClass:
         return next(one for one in self.classes if one.label == label)
+
+    def speaks_of_danger(self, text: str) -> bool:
+        """Whether a text holds a word of danger, in any of the languages of the policy."""
+        found = forms(text)
+        return not self._danger or any(pattern.search(form) for pattern in self._danger for form in found)
 
     def region(self, code: str) -> Region:
         """The helplines of a region.
@@ -291,7 +309,7 @@ class Policy:
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
-        """The labelled messages that the classifier learns from, in the order of files and lines.
+        """The labelled messages that the guardrails' model was trained on, in the order of files and lines.
 
         Raises:
             PolicyError: a malformed line, with file and line.
