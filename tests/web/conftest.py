@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +20,18 @@ from ragbot.chatbot import Ragbot
 from ragbot.settings import Settings
 from ragbot.web.staff_work import open_work, setup_of
 
-PORT = 7893
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Finds a port of this machine that nobody uses, so that two runs side by side do not meet."""
+
+    def find() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            return int(probe.getsockname()[1])
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -30,19 +41,20 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(starter: Ragbot, site_folder: Path) -> Iterator[str]:
+def site(starter: Ragbot, site_folder: Path, free_port: Callable[[], int]) -> Iterator[str]:
     """The address of a served site whose bot is ready."""
     # A copy, because a server leaves its counts beside the articles.
     sources = shutil.copytree(ROOT / "sources", site_folder / "sources")
     log, files = site_folder / "log", site_folder / "files"
     files.mkdir()
+    port = free_port()
     command = [sys.executable, "-m", "ragbot", "--sources", str(sources), "--index", str(starter.settings.index)]
     limits = {"RAGBOT_QUESTIONS_PER_MINUTE": "60", "RAGBOT_QUESTIONS_PER_MINUTE_FROM_ADDRESS": "5000"}
     environment = {**os.environ, **limits, "GRADIO_TEMP_DIR": str(files)}
     with log.open("w") as file:
-        server = subprocess.Popen([*command, "serve", "--port", str(PORT)], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+        server = subprocess.Popen([*command, "serve", "--port", str(port)], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
         try:
-            address = f"http://127.0.0.1:{PORT}"
+            address = f"http://127.0.0.1:{port}"
             deadline = time.monotonic() + 120
             while time.monotonic() < deadline:
                 assert server.poll() is None, log.read_text()

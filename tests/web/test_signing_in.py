@@ -93,7 +93,7 @@ def staff(there: Settings, work_here: Callable[..., Any]) -> Staff:
 
 @pytest.fixture
 def door(staff: Staff) -> Doorkeeper:
-    return Doorkeeper(PlainTextResponse("public"), lambda app: app, staff.app())
+    return Doorkeeper(PlainTextResponse("public"), staff.app())
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def site(there: Settings, work_here: Callable[..., Any]) -> TestClient:
         raise AssertionError("the chat's app saw a request of staff")
 
     staff = Staff(there, lambda: None, reindexing, work_here(there)).app()
-    return TestClient(Doorkeeper(public, lambda app: app, staff), base_url="http://testserver", follow_redirects=False)  # type: ignore[arg-type]
+    return TestClient(Doorkeeper(public, staff), base_url="http://testserver", follow_redirects=False)  # type: ignore[arg-type]
 
 
 def sign_in(site: TestClient, password: str = PASSWORD) -> int:
@@ -313,7 +313,7 @@ def test_questions_become_an_article_and_can_be_forgotten(there: Settings, passw
     reindexing = Reindexing(kept)
     reindexing.request = lambda: None  # type: ignore[method-assign]
     app = Staff(kept, lambda: None, reindexing, work_here(kept)).app()
-    site = TestClient(Doorkeeper(app, lambda app: app, app), follow_redirects=False)
+    site = TestClient(Doorkeeper(app, app), follow_redirects=False)
     sign_in(site)
     page = site.get("/staff/missing").text
     ids = ",".join(re.findall(r'name="questions" value="([\d,]+)"', page))

@@ -26,7 +26,6 @@ from ragbot.chatbot import Ragbot
 from ragbot.web.signing_in import hash_password
 
 pytestmark = pytest.mark.browser
-PORT = 7894
 ROOT = Path(__file__).parents[2]
 PASSWORD = "four unrelated garden words"
 OPTIONS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
@@ -45,9 +44,10 @@ def sources(starter: Ragbot, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site_with_staff(sources: Path) -> Iterator[str]:
+def site_with_staff(sources: Path, free_port: Callable[[], int]) -> Iterator[str]:
+    port = free_port()
     environment = {**os.environ, "RAGBOT_QUESTIONS_PER_MINUTE": "60"}
-    command = [sys.executable, "-m", "ragbot", "--config", "ragbot.toml", "serve", "--port", str(PORT)]
+    command = [sys.executable, "-m", "ragbot", "--config", "ragbot.toml", "serve", "--port", str(port)]
     with (sources / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=sources, env=environment)
         try:
@@ -55,14 +55,14 @@ def site_with_staff(sources: Path) -> Iterator[str]:
             while time.monotonic() < deadline:
                 assert server.poll() is None, (sources / "log").read_text()
                 try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=5) as reply:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as reply:
                         if reply.read() == b"ready":
                             break
                 except OSError:
                     time.sleep(0.2)
             else:
                 pytest.fail((sources / "log").read_text())
-            yield f"http://127.0.0.1:{PORT}"
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait(timeout=20)

@@ -74,7 +74,7 @@ def door(settings: MakeSettings, copied_library: Path, hashes: dict[str, str], s
     followed: list[bool] = []
     reindexing.request = lambda: followed.append(True)  # type: ignore[method-assign]
     one = Staff(there, lambda: None, reindexing, lambda: slow)
-    made = Doorkeeper(PlainTextResponse("public"), lambda app: app, one.app())
+    made = Doorkeeper(PlainTextResponse("public"), one.app())
     made.followed = followed  # type: ignore[attr-defined]
     yield made
     slow.turn.release(100)
@@ -202,7 +202,7 @@ def there(settings: MakeSettings, copied_library: Path, hashes: dict[str, str]) 
 def site(there: Settings, work_here: Callable[..., Any]) -> tuple[TestClient, str]:
     reindexing = Reindexing(there)
     reindexing.request = lambda: None  # type: ignore[method-assign]
-    return enter(Doorkeeper(PlainTextResponse("public"), lambda app: app, Staff(there, lambda: None, reindexing, work_here(there)).app()))
+    return enter(Doorkeeper(PlainTextResponse("public"), Staff(there, lambda: None, reindexing, work_here(there)).app()))
 
 
 def test_only_the_beginning_of_a_very_long_text_is_shown_and_no_text_is_lost(site: tuple[TestClient, str], there: Settings) -> None:
