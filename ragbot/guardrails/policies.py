@@ -50,7 +50,10 @@ class PolicyClass(_Strict):
     status: Status
     about: str
     threshold: float = Field(ge=0, le=1)
+    long_threshold: float | None = Field(None, ge=0, le=1)
     line_threshold: float | None = Field(None, ge=0, le=1)
+    sentence_line_threshold: float | None = Field(None, ge=0, le=1)
+    help_threshold: float | None = Field(None, ge=0, le=1)
     response: str | None = None
     follow_on_turns: int = Field(0, ge=0, le=20)
     answer_question: bool = False
