@@ -122,8 +122,9 @@ class GuardModel:
         room = MOST_TOKENS - 2
         if len(ids) > room:
             count = -(-(len(ids) - OVERLAP) // (room - OVERLAP))
-            starts = [round(step * (len(ids) - room) / (count - 1)) for step in range(count)]
-            return [_framed(ids[start : start + room]) for start in starts]
+            size = -(-(len(ids) + (count - 1) * OVERLAP) // count)
+            starts = [round(step * (len(ids) - size) / (count - 1)) for step in range(count)]
+            return [_framed(ids[start : start + size]) for start in starts]
         before: list[int] = self._tokenizer.encode(context, add_special_tokens=False).ids if context else []
         room = MOST_TOKENS - len(ids) - 4
         return [_framed(ids, before[-min(room, CONTEXT_TOKENS) :] if before and room > 8 else [])]

@@ -50,7 +50,10 @@ class PolicyClass(_Strict):
     status: Status
     about: str
     threshold: float = Field(ge=0, le=1)
+    long_threshold: float | None = Field(None, ge=0, le=1)
     line_threshold: float | None = Field(None, ge=0, le=1)
+    sentence_line_threshold: float | None = Field(None, ge=0, le=1)
+    help_threshold: float | None = Field(None, ge=0, le=1)
     response: str | None = None
     follow_on_turns: int = Field(0, ge=0, le=20)
     answer_question: bool = False
@@ -153,7 +156,7 @@ class Texts(_Strict):
 
 
 NEEDED_TEXTS = frozenset(
-    "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions illicit "
+    "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions own_case illicit "
     "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
     "address_limit not_taken too_large too_slow connection_lost disclaimer".split()
 )

@@ -124,7 +124,7 @@ class Chat:
         assert answer is not None
         counted = answer
         await self._in_thread(lambda: self._tell(lambda feedback: feedback.count(counted)))
-        remembered = replace(conversation, turns=(*conversation.turns, Turn(question, answer.text))[-MAX_TURNS:])
+        remembered = replace(conversation, turns=(*conversation.turns, Turn(question, answer.text, next(iter(answer.follow_ups), "")))[-MAX_TURNS:])
         yield replace(self._with(remembered, asked, self._bubble(answer), answer), offered=answer.follow_ups)
 
     def mark(self, conversation: Conversation, message: int, helpful: bool) -> Conversation:
