@@ -386,6 +386,9 @@ class Ragbot:
         parts: list[str] = []
         if status == "abstained":
             parts.append(self.responses.nearest([article.title for article in nearest]))
+        elif label == "out_of_scope" and self._line_stands(exchange):
+            # Somebody who tells of a bad time is not told that it is none of the bot's business.
+            parts.append(self.responses.text("low_mood"))
         elif (fixed := self.responses.notice(label)) is not None and not (label == "sensitive_topic" and not answered):
             parts.append(fixed)
         if label == "personal_decision":

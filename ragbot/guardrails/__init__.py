@@ -6,7 +6,7 @@ The order of RAILS is policy; what each of them knows is data in ``policy/``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragbot.guardrails.contacts import foreign_link
 from ragbot.guardrails.conversation import leans_on_history, pieces_of
@@ -91,7 +91,8 @@ class Guard:
         judgements = self._model.judge([*messages, *((piece, "") for piece in pieces)])
         judgement = judgements[0] if len(messages) == 1 else _worse(judgements[0], judgements[1])
         alarming = words > FEW_WORDS or self.policy.speaks_of_danger(f"{text} {context}")
-        return self._decide(fired, judgement, judgements[len(messages) :], alarming=alarming, long=words >= MANY_WORDS)
+        judged = self._decide(fired, judgement, judgements[len(messages) :], alarming=alarming, long=words >= MANY_WORDS)
+        return replace(judged, own_case=self._own_case(text, judgement))
 
     def _decide(
         self, fired: dict[Label, str], judgement: Judgement | None, pieces: Sequence[Judgement] = (), *, alarming: bool, long: bool = False
@@ -101,7 +102,7 @@ class Guard:
         helping = self._help(rulings, judgement, pieces)
         confidence = judgement.probabilities["informational"] if judgement else 0.5
         rulings.append(Ruling("informational", "informational", confidence, judgement.reason if judgement else "", self._version))
-        return Judged(rulings[0], tuple(rulings), helping, self._own_case(judgement))
+        return Judged(rulings[0], tuple(rulings), helping)
 
     def _rule(self, one: PolicyClass, fired: dict[Label, str], judgement: Judgement | None, *, alarming: bool, long: bool) -> Ruling | None:
         if one.label in fired:
@@ -113,9 +114,10 @@ class Guard:
             return None
         return Ruling("classifier", one.label, probability, judgement.reason, self._version)
 
-    def _own_case(self, judgement: Judgement | None) -> bool:
+    def _own_case(self, text: str, judgement: Judgement) -> bool:
         near = self.policy.class_of("personal_decision").line_threshold
-        return judgement is not None and near is not None and judgement.probabilities["personal_decision"] >= near
+        is_near = near is not None and judgement.probabilities["personal_decision"] >= near
+        return is_near or self.policy.speaks_of_own_case(text)
 
     def _help(self, rulings: Sequence[Ruling], judgement: Judgement | None, pieces: Sequence[Judgement]) -> Help:
         """A block where an alarm decides; else a line where danger is possible, low mood likely, or one sentence by itself sounds like

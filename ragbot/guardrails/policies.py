@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ragbot.errors import PolicyError, SettingsError
-from ragbot.guardrails.normalising import forms
+from ragbot.guardrails.normalising import forms, plain
 from ragbot.records import Help, Label, Status
 
 REVIEWED_POLICY = Path(__file__).parent / "policy"
@@ -86,6 +86,8 @@ class Rules(_Strict):
     rules: tuple[Rule, ...]
     # Without one of these, a message of a few words is no alarm by the model's word alone; where there are none, it always may be.
     danger: tuple[Pattern, ...] = ()
+    # A question for facts that is asked like this is about one's own case as well.
+    own_case: tuple[Pattern, ...] = ()
 
 
 class OutputRule(_Strict):
@@ -157,7 +159,7 @@ class Texts(_Strict):
 
 NEEDED_TEXTS = frozenset(
     "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions own_case illicit "
-    "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
+    "sensitive_topic out_of_scope low_mood injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
     "address_limit not_taken too_large too_slow connection_lost disclaimer".split()
 )
 
@@ -267,7 +269,7 @@ class Policy:
         self.folder = folder
         self.classes = _load(folder / "classes.yaml", Classes).classes
         rules = _load(folder / "rules.yaml", Rules)
-        self.rules, self._danger = rules.rules, rules.danger
+        self.rules, self._danger, self._own_case = rules.rules, rules.danger, rules.own_case
         output = _load(folder / "output.yaml", OutputRules)
         self.output_rules, self.draft_rules = output.rules, output.drafts
         texts = _load(folder / "responses.yaml", Texts)
@@ -287,6 +289,11 @@ class Policy:
         """Whether a text holds a word of danger, in any of the languages of the policy."""
         found = forms(text)
         return not self._danger or any(pattern.search(form) for pattern in self._danger for form in found)
+
+    def speaks_of_own_case(self, text: str) -> bool:
+        """Whether a question for facts is asked in such words that its answer may be taken for a decision on oneself."""
+        clean = plain(text)
+        return any(pattern.search(clean) for pattern in self._own_case)
 
     def region(self, code: str) -> Region:
         """The helplines of a region.

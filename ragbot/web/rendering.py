@@ -38,7 +38,9 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
         parts.append(_linked(_paragraphs(answer.notice), region, directory))
     elif answer.notice and answer.status != "answered":
         words = _linked(_paragraphs(answer.notice), region, directory)
-        parts.append(f'<div class="rb-notice" role="note"><strong>{STATUS_WORDS[answer.status]}.</strong> {words}</div>')
+        # Above words for somebody who is low it would be a rebuff.
+        heading = "" if answer.status == "declined" and answer.help == "line" else f"<strong>{STATUS_WORDS[answer.status]}.</strong> "
+        parts.append(f'<div class="rb-notice" role="note">{heading}{words}</div>')
     if answer.statements:
         parts.append('<div class="rb-statements">')
         parts += [statement_html(statement, answer) for statement in answer.statements]
