@@ -27,7 +27,7 @@ from ragbot.guardrails.policies import SocialKind
 from ragbot.guardrails.social import social_kind, taken_up
 from ragbot.library import open_policy
 from ragbot.models import Embedder
-from ragbot.records import Answer, DraftStatement, Evidence, Label, NearestArticle, Passage, Ruling, Status, Turn, as_turns
+from ragbot.records import Answer, DraftStatement, Evidence, Label, NearestArticle, Passage, Ruling, Span, Status, Turn, as_turns
 from ragbot.retrieving import LangchainRetriever, Reranker
 from ragbot.settings import Settings
 from ragbot.verifying import Checked, Checking
@@ -179,6 +179,21 @@ class Ragbot:
         """Ranked passages for a query, without guardrails and answering."""
         engine = self.engines.current()
         return self._in_time(engine.retriever.retrieve(engine.rephraser.rephrase(query), count))
+
+    def withheld_sentences(self, identity: str) -> tuple[Span, ...]:
+        """The sentences of an article that are not shown even on its own page: those with a number or address to call that neither the
+        policy nor the card names, and those against calling for help. In the order of the text."""
+        article = self.generation.articles.get(identity)
+        if article is None:
+            return ()
+        text, source = article.document.text, article.document.source
+        spans = {
+            sentence.span
+            for chunk in article.chunks
+            for sentence in chunk.sentences
+            if self.output_rail.strange_contact(sentence.span.of(text), source) or self.output_rail.objection(sentence.text, "answered") == "against-help"
+        }
+        return tuple(sorted(spans, key=lambda span: span.start))
 
     def as_retriever(self, count: int = 8) -> LangchainRetriever:
         """``search`` as a LangChain ``BaseRetriever``: it follows the index, and gives nothing that was taken back or is overdue."""

@@ -54,6 +54,7 @@ _VANITY = re.compile(r"(?<![\w-])(?:\+?1[- .]\(?(?:8\d\d|900)\)?[- .]|(?:8\d\d|9
 _LETTERED = re.compile(r"(?<![\w])(?=(?:[ol.\-()]*\d){4})(?=[\d.\-()]*[ol])(?:[\dol][.\-()]?){6,}(?!\w)")
 _LETTERS = str.maketrans("ol", "01")
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_SITE = re.compile(r"[a-z0-9.-]+(?::443)?")
 # Nobody but these authorities can own such an address.
 _AUTHORITIES = re.compile(r"(?:^|\.)(?:gov|mil|nhs\.uk|gov\.uk|gc\.ca|europa\.eu|who\.int)$")
 
@@ -92,7 +93,8 @@ def foreign_link(words: str, known: Collection[str]) -> str | None:
             named = False
         else:
             site, _, path = address.partition("/")
-            named = address in trusted or (not path and site in sites) or _AUTHORITIES.search(site) is not None
+            # "evil.example?.gov" and "who.int@evil.example" are no authorities: only what is a name and nothing else is one.
+            named = address in trusted or (not path and site in sites) or (_SITE.fullmatch(site) is not None and _AUTHORITIES.search(site) is not None)
         if not named:
             return match.group()
     return None

@@ -12,7 +12,8 @@ _INVISIBLE = re.compile(r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200
 # What changes the order of letters on the page, or stands among them unseen: it can make a reader see other words than a machine.
 ACTING = re.compile(r"[\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 _STRETCHED = re.compile(r"([^\W\d_])\1{2,}")
-_MIXED = re.compile(r"(?=\S*[a-z])(?=\S*[013457@$!])[a-z013457@$!]{3,}")
+# Looked for within so many characters: without a limit, a text without spaces takes time by the square of its length.
+_MIXED = re.compile(r"(?=\S{0,40}[a-z])(?=\S{0,40}[013457@$!])[a-z013457@$!]{3,}")
 _SPACED = re.compile(r"\b(?:[a-z][ .\-_*]){3,}[a-z]\b")
 _DOSES = re.compile(r"\d+(?:mg|kg|ml|mcg|st|nd|rd|th|am|pm|hrs?|yrs?|yo|x|k|f|m)?\b")
 

@@ -135,9 +135,10 @@ def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Respons
         if document is None or bot.engines.is_withdrawn(identity):
             return HTMLResponse("<p>There is no such article.</p>", status_code=404)
         quoted = Span(start, end) if 0 <= start < end <= len(document.text) else None
+        withheld = await run_in_threadpool(bot.withheld_sentences, identity)
         if fragment:
-            return HTMLResponse(article_html(document, quoted))
-        return HTMLResponse(pages.article_page(document, quoted, responses))
+            return HTMLResponse(article_html(document, quoted, withheld))
+        return HTMLResponse(pages.article_page(document, quoted, responses, withheld))
 
 
 def _stop(*working: Reindexing | Staff | None) -> None:

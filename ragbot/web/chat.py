@@ -31,6 +31,8 @@ MAX_SHOWN = 40
 SIDE_BY_SIDE, MAX_WAITING = 2, 20
 # A hundred wait at the door, at some twelve answers a second.
 MAX_INSIDE, MAX_OUTSIDE, OUTSIDE_SECONDS = 4, 100, 20.0
+# Behind one address may sit a clinic, and somebody who wants to take everybody's place.
+MAX_OUTSIDE_OF_ADDRESS = 60
 # An answer grows on the page no more often than this: each time costs a few milliseconds for everybody.
 SECONDS_BETWEEN_SHOWN = 0.15
 LOADING_SECONDS = 120.0
@@ -40,21 +42,65 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and its reply as they stand on the page; ``told`` is the answer, where it can be marked."""
+
+    asked: Message
+    reply: Message
+    told: Answer | None = None
+
+
 class Conversation:
     """What this server keeps of a conversation while its page is open; a browser sends nothing of it back.
 
-    ``messages`` stand on the page, ``turns`` are remembered, ``told`` are the answers that can still be marked, one an exchange on the
-    page, and ``offered`` is what could be asked next.
+    Two questions at once, from two tabs or a hasty hand, write into the same conversation, each in its own place, so that neither
+    takes the other, or a block of help, away. To be used on one event loop.
     """
 
-    messages: tuple[Message, ...] = ()
-    turns: tuple[Turn, ...] = ()
-    told: tuple[Answer | None, ...] = ()
-    offered: tuple[str, ...] = ()
+    def __init__(self) -> None:
+        self._exchanges: dict[int, Exchange] = {}
+        self._next = 0
+        self.turns: tuple[Turn, ...] = ()
+        self.offered: tuple[str, ...] = ()
 
-    def cleared(self) -> Conversation:
-        """An empty page. The turns stay: help that was called for a moment ago has to stand, whatever was cleared."""
-        return Conversation(turns=self.turns)
+    @property
+    def messages(self) -> list[Message]:
+        """What stands on the page."""
+        return [message for one in self._exchanges.values() for message in (one.asked, one.reply)]
+
+    @property
+    def told(self) -> tuple[Answer | None, ...]:
+        """The answers that can still be marked, one an exchange on the page."""
+        return tuple(one.told for one in self._exchanges.values())
+
+    def open_place(self) -> int:
+        """A place for one more exchange."""
+        self._next += 1
+        return self._next
+
+    def show(self, place: int, exchange: Exchange) -> None:
+        """Puts an exchange, or what it has become, into its place."""
+        self._exchanges[place] = exchange
+        for oldest in list(self._exchanges)[:-MAX_SHOWN]:
+            del self._exchanges[oldest]
+
+    def remember(self, turn: Turn) -> None:
+        """Keeps a turn in mind for the questions after it."""
+        self.turns = (*self.turns, turn)[-MAX_TURNS:]
+
+    def take_mark(self, message: int) -> Answer | None:
+        """The answer at a place among the messages on the page, which cannot be marked again then; None where there is none."""
+        places = list(self._exchanges)
+        if not message % 2 or message // 2 >= len(places):
+            return None
+        place = places[message // 2]
+        answer = self._exchanges[place].told
+        self._exchanges[place] = replace(self._exchanges[place], told=None)
+        return answer
+
+    def clear(self) -> None:
+        """Empties the page. The turns stay: help that was called for a moment ago has to stand, whatever was cleared."""
+        self._exchanges.clear()
 
 
 class Chat:
@@ -78,14 +124,14 @@ class Chat:
         """Whether nobody more may wait for an answer."""
         return self._slots.is_full
 
-    async def wait_outside(self) -> None:
+    async def wait_outside(self, address: str) -> None:
         """Waits before a question is handed to Gradio, which does some work for each: so that help, which does not wait, need not stand
         behind the work for sixty others.
 
         Raises:
             NoSlotError: too many wait, or for too long.
         """
-        await self._slots.wait_outside(MAX_INSIDE, MAX_OUTSIDE, OUTSIDE_SECONDS)
+        await self._slots.wait_outside(address, MAX_INSIDE, MAX_OUTSIDE, MAX_OUTSIDE_OF_ADDRESS, OUTSIDE_SECONDS)
 
     @property
     def privacy_notice(self) -> str:
@@ -99,46 +145,54 @@ class Chat:
         )
 
     async def respond(self, question: str, conversation: Conversation, name: str) -> AsyncIterator[Conversation]:
-        """The conversation as it grows.
+        """The conversation, each time that there is more of it.
 
         Args:
             name: which conversation it is, for the limits of one.
         """
         asked: Message = {"role": "user", "content": asked_html(question[: self._settings.question_limit])}
+        place = conversation.open_place()
+
+        def shown(reply: Message, told: Answer | None = None) -> Conversation:
+            conversation.show(place, Exchange(asked, reply, told))
+            return conversation
+
         danger = await self._judge(question)
+        if danger is not None:
+            # Remembered at once, so that help stays in the turns after it, whatever becomes of this one.
+            conversation.remember(Turn(question[: self._settings.question_limit], danger.text))
         if (refusal := self._refuse(question, name, danger)) is not None:
-            yield self._refused(conversation, question, asked, refusal, danger)
+            yield shown(self._refused(refusal, danger))
             return
+        turns = conversation.turns if danger is None else conversation.turns[:-1]
         answer: Answer | None = None
         shown_at, help_is_shown = time.monotonic(), False
         try:
-            async for answer in self._answers(question, conversation.turns, danger):
+            async for answer in self._answers(question, turns, danger):
                 is_first_help = answer.status == "emergency" and not help_is_shown
                 if is_first_help or time.monotonic() - shown_at > SECONDS_BETWEEN_SHOWN:
                     shown_at, help_is_shown = time.monotonic(), help_is_shown or is_first_help
-                    yield self._with(conversation, asked, self._bubble(answer), None)
+                    yield shown(self._bubble(answer))
         except NoSlotError:
             # Where danger was seen, its block stands already.
-            yield self._refused(conversation, question, asked, self._first_help.refuse(503, "busy", danger), danger)
+            yield shown(self._refused(self._first_help.refuse(503, "busy", danger), danger))
             return
         assert answer is not None
         counted = answer
         await self._in_thread(lambda: self._tell(lambda feedback: feedback.count(counted)))
-        remembered = replace(conversation, turns=(*conversation.turns, Turn(question, answer.text, next(iter(answer.follow_ups), "")))[-MAX_TURNS:])
-        yield replace(self._with(remembered, asked, self._bubble(answer), answer), offered=answer.follow_ups)
+        if danger is None:
+            conversation.remember(Turn(question, answer.text, next(iter(answer.follow_ups), "")))
+        conversation.offered = answer.follow_ups
+        yield shown(self._bubble(answer), answer)
 
-    def mark(self, conversation: Conversation, message: int, helpful: bool) -> Conversation:
+    def mark(self, conversation: Conversation, message: int, helpful: bool) -> None:
         """Counts a thumb for an answer that was given, once.
 
         Args:
             message: the place of the answer among the messages on the page.
         """
-        place = message // 2
-        answer = conversation.told[place] if message % 2 and place < len(conversation.told) else None
-        if answer is None:
-            return conversation
-        self._tell(lambda feedback: feedback.mark(answer, helpful))
-        return replace(conversation, told=(*conversation.told[:place], None, *conversation.told[place + 1 :]))
+        if (answer := conversation.take_mark(message)) is not None:
+            self._tell(lambda feedback: feedback.mark(answer, helpful))
 
     async def _judge(self, question: str) -> Answer | None:
         # A usual question takes a millisecond, less than going to a thread on a busy machine.
@@ -156,18 +210,8 @@ class Chat:
             return self._first_help.refuse(429, "conversation_limit", danger)
         return None
 
-    def _refused(self, conversation: Conversation, question: str, asked: Message, refusal: Refusal, danger: Answer | None) -> Conversation:
-        if danger is not None:
-            # It is remembered, so that help stays in the turns after it.
-            turn = Turn(question[: self._settings.question_limit], danger.text)
-            conversation = replace(conversation, turns=(*conversation.turns, turn)[-MAX_TURNS:])
-            return self._with(conversation, asked, self._bubble(danger), None)
-        return self._with(conversation, asked, {"role": "assistant", "content": self._first_help.refusal_html(refusal)}, None)
-
-    def _with(self, conversation: Conversation, asked: Message, reply: Message, told: Answer | None) -> Conversation:
-        """The conversation with one exchange more on the page."""
-        messages = (*conversation.messages, asked, reply)[-2 * MAX_SHOWN :]
-        return replace(conversation, messages=messages, told=(*conversation.told, told)[-MAX_SHOWN:])
+    def _refused(self, refusal: Refusal, danger: Answer | None) -> Message:
+        return self._bubble(danger) if danger is not None else {"role": "assistant", "content": self._first_help.refusal_html(refusal)}
 
     async def _answers(self, question: str, turns: tuple[Turn, ...], danger: Answer | None) -> AsyncIterator[Answer]:
         """The answer as it grows; what goes wrong becomes calm words and a logged id, and help comes in any case.

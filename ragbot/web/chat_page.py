@@ -62,10 +62,12 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
 
         def thumb(said: Conversation, event: gr.LikeData) -> Conversation:
             place = event.index if isinstance(event.index, int) else event.index[0]
-            return chat.mark(said, place, event.liked is True)
+            chat.mark(said, place, event.liked is True)
+            return said
 
         def clear(said: Conversation) -> Conversation:
-            return said.cleared()
+            said.clear()
+            return said
 
         async def respond(asked: str, said: Conversation, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
             # The box is emptied once: what is typed while an answer is still growing has to stay.
@@ -73,7 +75,7 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
             async for now in chat.respond(asked, said, request.session_hash or ""):
                 offered = now.offered or suggestions
                 updates = [gr.update(value=offered[place], visible=True) if place < len(offered) else gr.update(visible=False) for place in range(len(buttons))]
-                yield (box, list(now.messages), now, *updates)
+                yield (box, now.messages, now, *updates)
                 box = gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

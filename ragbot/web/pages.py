@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
+from ragbot.characters import shown
 from ragbot.guardrails import Policy, Responses
 from ragbot.records import Document, Span
 from ragbot.web.rendering import article_html, short_help
@@ -52,14 +54,14 @@ def first_help_html(responses: Responses) -> str:
     )
 
 
-def article_page(document: Document, quoted: Span | None, responses: Responses) -> str:
-    """An article as a page of its own, for links opened without script or in a new tab."""
-    body = article_html(document, quoted)
+def article_page(document: Document, quoted: Span | None, responses: Responses, withheld: Sequence[Span] = ()) -> str:
+    """An article as a page of its own, for links opened without script or in a new tab. Arguments as for ``article_html``."""
+    body = article_html(document, quoted, withheld)
     # The article is the page here, so its headings stand one level higher than in the panel.
     body = body.replace("<h2 tabindex", "<h1 tabindex").replace("</h2><p class=", "</h1><p class=").replace("<h3", "<h2").replace("</h3>", "</h2>")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(document.source.title)} – {TITLE}</title>"
+        f"<title>{escape(shown(document.source.title))} – {TITLE}</title>"
         '<link rel="stylesheet" href="/static/page.css"></head>'
         f'<body class="rb-page"><header class="rb-header"><p><a class="rb-open" href="/">← Back to the chat</a></p>'
         f'<p class="rb-crisis-line"><strong>In crisis?</strong> {short_help(responses.region, responses.elsewhere.lines[0])}</p></header>'

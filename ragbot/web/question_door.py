@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ragbot.records import Answer
 from ragbot.web.chat import JUDGED_AT_ONCE
 from ragbot.web.first_help import FirstHelp
-from ragbot.web.limiting import QuestionLimiter
+from ragbot.web.limiting import QuestionLimiter, visitor_group
 from ragbot.web.page_events import Function, MalformedEventError, PageEvent, read_event
 from ragbot.web.slots import NoSlotError
 
@@ -26,7 +26,7 @@ from ragbot.web.slots import NoSlotError
 MAX_BODY_BYTES = 100_000
 BODY_SECONDS = 10.0
 # How deep in text the door looks where a body is no event of the page: nobody in danger is refused without being looked at.
-LOOKED_AT_BYTES = 8000
+LOOKED_AT_BYTES = 2000
 
 
 class BodyTooLargeError(Exception):
@@ -43,7 +43,7 @@ class QuestionDoor:
     Args:
         app: Gradio's app, which gets each event written anew.
         functions: what the page has.
-        wait_outside: waits until a question may be handed on; raises ``NoSlotError`` where it may not.
+        wait_outside: waits until a question from an address may be handed on; raises ``NoSlotError`` where it may not.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class QuestionDoor:
         functions: Mapping[int, Function],
         first_help: FirstHelp,
         limiter: QuestionLimiter,
-        wait_outside: Callable[[], Awaitable[None]],
+        wait_outside: Callable[[str], Awaitable[None]],
     ) -> None:
         self._app = app
         self._functions = functions
@@ -69,20 +69,23 @@ class QuestionDoor:
         except BodyTooSlowError:
             await self._refuse(408, "too_slow", None, scope, receive, send)
             return
+        client = scope.get("client")
+        address = client[0] if client else "unknown"
+        admitted = self._limiter.admits_address(address)
         try:
             event = read_event(body, self._functions)
         except MalformedEventError:
-            danger = await self._judge(body[:LOOKED_AT_BYTES].decode("utf-8", "replace"))
+            # Looking costs time, which whoever sends rubbish has a right to only as often as to a question.
+            danger = await self._judge(body[:LOOKED_AT_BYTES].decode("utf-8", "replace")) if admitted else None
             await self._refuse(400, "not_taken", danger, scope, receive, send)
             return
-        danger = await self._judge(event.question or "")
-        client = scope.get("client")
-        if not self._limiter.admits_address(client[0] if client else "unknown"):
+        danger = await self._judge((event.question or "") if admitted else (event.question or "")[:JUDGED_AT_ONCE])
+        if not admitted:
             await self._refuse(429, "address_limit", danger, scope, receive, send)
             return
         if danger is None and event.question is not None:
             try:
-                await self._wait_outside()
+                await self._wait_outside(visitor_group(address))
             except NoSlotError:
                 await self._refuse(503, "busy", None, scope, receive, send)
                 return

@@ -172,19 +172,30 @@ OPEN_MARK, CLOSE_MARK = "\ue000", "\ue001"
 PAGE_LINE = re.compile(r"<p>&lt;!-- page (\d+) --&gt;</p>")
 
 
-def article_html(document: Document, quoted: Span | None) -> str:
+WITHHELD = "⟦A sentence is not shown: it names a number or address that nobody here vouches for, or speaks against calling for help.⟧"
+
+
+def article_html(document: Document, quoted: Span | None, withheld: Sequence[Span] = ()) -> str:
     """An article with the quoted words marked, its review state and its references; a fragment to stand in a page.
 
     The mark is set in the source text before it is rendered, so that exactly the words of the span are marked.
+
+    Args:
+        withheld: sentences that are not shown, in their order and apart from each other.
     """
     source = document.source
-    text = document.text
-    if quoted is not None and quoted.end <= len(text) and quoted.start < quoted.end:
+    # A text that holds the marks itself would forge a quote.
+    text = document.text.replace(OPEN_MARK, "\ufffd").replace(CLOSE_MARK, "\ufffd")
+    if quoted is not None and (quoted.end > len(text) or quoted.start >= quoted.end or any(one.overlaps(quoted) for one in withheld)):
+        quoted = None
+    for one in reversed(withheld):
+        text = text[: one.start] + WITHHELD + text[one.end :]
+        if quoted is not None and one.end <= quoted.start:
+            moved = len(WITHHELD) - (one.end - one.start)
+            quoted = Span(quoted.start + moved, quoted.end + moved)
+    if quoted is not None:
         text = _mark(text, quoted)
-    body = markdown_html(text, source)
-    for number, reference in enumerate(source.references, start=1):
-        link = f'<a class="rb-ref" href="#ref-{escape(reference.key)}" title="{escape(reference.title, quote=True)}">{number}</a>'
-        body = body.replace(f"[{escape(reference.key)}]", f"<sup>{link}</sup>")
+    body = _with_numbers(markdown_html(text, source), source.references)
     marked = PAGE_LINE.sub(r'<p class="rb-page-number" id="page-\1">Page \1</p>', _marks_to_html(body))
     reviewed = source.review.state == "reviewed"
     state = f"Reviewed by {escape(source.review.by or '')} on {source.review.on}" if reviewed else NOT_REVIEWED
@@ -197,6 +208,18 @@ def article_html(document: Document, quoted: Span | None) -> str:
         f'<a href="{escape(source.url, quote=True)}" target="_blank" rel="noopener noreferrer">main reference</a></p>'
         f"{marked.replace('<h2>', '<h3>').replace('</h2>', '</h3>')}{listing}</article>"
     )
+
+
+def _with_numbers(html: str, references: Sequence[Reference]) -> str:
+    """Reference keys as numbers that lead to their reference; never inside a tag."""
+    numbers = {
+        f"[{escape(one.key)}]": f'<sup><a class="rb-ref" href="#ref-{escape(one.key)}" title="{escape(one.title, quote=True)}">{number}</a></sup>'
+        for number, one in enumerate(references, start=1)
+    }
+    if not numbers:
+        return html
+    keys = "|".join(re.escape(key) for key in numbers)
+    return re.sub(rf"<[^>]*>|{keys}", lambda found: numbers.get(found.group(), found.group()), html)
 
 
 def markdown_html(text: str, source: Source | None = None) -> str:

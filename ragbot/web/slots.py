@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,7 +27,7 @@ class Slots:
         self._max_waiting = max_waiting
         self._taken = 0
         self._semaphore: asyncio.Semaphore | None = None
-        self._outside = 0
+        self._outside: Counter[str] = Counter()
         self._turn: asyncio.Lock | None = None
 
     @property
@@ -52,16 +53,19 @@ class Slots:
         finally:
             self._taken -= 1
 
-    async def wait_outside(self, below: int, max_outside: int, seconds: float) -> None:
+    async def wait_outside(self, who: str, below: int, max_outside: int, max_of_one: int, seconds: float) -> None:
         """Waits, first come, first served, until fewer than ``below`` work or wait for it, without taking a place yet.
 
+        Args:
+            who: for whom, so that one cannot fill all places.
+
         Raises:
-            NoSlotError: ``max_outside`` wait here already, or it took longer than so many seconds.
+            NoSlotError: ``max_outside`` wait here already, ``max_of_one`` of them for the same one, or it took longer than so many seconds.
         """
-        if self._outside >= max_outside:
+        if self._outside.total() >= max_outside or self._outside[who] >= max_of_one:
             raise NoSlotError
         self._turn = self._turn or asyncio.Lock()
-        self._outside += 1
+        self._outside[who] += 1
         try:
             async with asyncio.timeout(seconds), self._turn:
                 while self._taken >= below:
@@ -71,4 +75,6 @@ class Slots:
         except TimeoutError:
             raise NoSlotError from None
         finally:
-            self._outside -= 1
+            self._outside[who] -= 1
+            if not self._outside[who]:
+                del self._outside[who]

@@ -168,7 +168,10 @@ class Staff:
             job = Job(session.csrf, order, data, place)
             job.made.add_done_callback(self._follow)
             (self._adding if adding else self._looking).submit(job)
-        await asyncio.wait([asyncio.wrap_future(job.made)], timeout=PATIENCE_SECONDS)
+        waiting = asyncio.wrap_future(job.made)
+        # Its error is told to whoever asked; one that nobody has looked at would be logged with all its words.
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([waiting], timeout=PATIENCE_SECONDS)
         return await self._outcome(session, job)
 
     async def _outcome(self, session: Session, job: Job) -> Response:

@@ -19,8 +19,6 @@ from ragbot.web.first_help import FirstHelp
 from ragbot.web.limiting import QuestionLimiter
 from ragbot.web.loading import BotInTheBackground
 
-NEW = Conversation()
-
 
 class Ready:
     """A background that is done, with a bot or with a problem."""
@@ -46,43 +44,75 @@ def a_chat(copied_library: Path) -> Callable[..., Chat]:
     return make
 
 
-def say(chat: Chat, question: str, said: Conversation = NEW, name: str = "v") -> list[Conversation]:
-    """Every state of the conversation that the page would show."""
+def say(chat: Chat, question: str, said: Conversation | None = None, name: str = "v") -> Conversation:
+    """The conversation after a question."""
+    conversation = said or Conversation()
 
-    async def saying() -> list[Conversation]:
-        return [now async for now in chat.respond(question, said, name)]
+    async def saying() -> None:
+        async for now in chat.respond(question, conversation, name):
+            assert now is conversation
 
-    return asyncio.run(saying())
+    asyncio.run(saying())
+    return conversation
 
 
 def last(chat: Chat, question: str, name: str = "v") -> str:
-    return str(say(chat, question, name=name)[-1].messages[-1]["content"])
+    return str(say(chat, question, name=name).messages[-1]["content"])
 
 
 def test_the_conversation_is_remembered(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
-    said = say(a_chat(bot), "How often do tomatoes need water?")[-1]
+    said = say(a_chat(bot), "How often do tomatoes need water?")
     assert [message["role"] for message in said.messages] == ["user", "assistant"]
     assert said.turns[-1].question == "How often do tomatoes need water?"
 
 
 def test_a_cleared_page_still_remembers_a_crisis(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     chat = a_chat(bot)
-    said = say(chat, "i want to kill myself")[-1].cleared()
-    assert (said.messages, said.told) == ((), ())
-    assert "988" in say(chat, "How often do tomatoes need water?", said)[-1].messages[-1]["content"]
+    said = say(chat, "i want to kill myself")
+    said.clear()
+    assert (said.messages, said.told) == ([], ())
+    assert "988" in say(chat, "How often do tomatoes need water?", said).messages[-1]["content"]
 
 
 def test_the_page_holds_no_more_than_it_shows(a_chat: Callable[..., Chat], bot: Ragbot) -> None:
     chat, said = a_chat(bot, questions_per_minute=1000, questions_per_day=1000), Conversation()
     for number in range(MAX_SHOWN + 2):
-        said = say(chat, f"{' ' * number}", said)[-1]
+        say(chat, f"{' ' * number}", said)
     assert (len(said.messages), len(said.told)) == (2 * MAX_SHOWN, MAX_SHOWN)
 
 
 @pytest.mark.parametrize("question", ["<b>bold</b>", "![x](http://a.example/p.png)", "[a](javascript:alert(1))", "a\n\n# heading", "$$x$$"])
 def test_a_question_stands_on_the_page_as_text(a_chat: Callable[..., Chat], bot: Ragbot, question: str) -> None:
-    shown = say(a_chat(bot), question)[-1].messages[0]["content"]
+    shown = say(a_chat(bot), question).messages[0]["content"]
     assert shown.startswith('<div class="rb-asked">') and "\n" not in shown and "<b>" not in shown
+
+
+def test_two_questions_at_once_take_nothing_from_each_other(a_chat: Callable[..., Chat], bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tabs, or a hasty hand: the block stays on the page, and help in the turn after it, whoever is done last."""
+    chat, hold, real = a_chat(bot), threading.Event(), bot.stream
+    monkeypatch.setattr(bot, "stream", lambda question, turns: (hold.wait(30), real(question, turns))[1])
+    conversation = Conversation()
+
+    async def ask(question: str) -> None:
+        async for _ in chat.respond(question, conversation, "v"):
+            pass
+
+    async def both() -> None:
+        slow = asyncio.create_task(ask("How deep is a pot?"))
+        while not chat._slots._taken:
+            await asyncio.sleep(0)
+        danger = asyncio.create_task(ask("i want to kill myself"))
+        while len(conversation.messages) < 2:
+            await asyncio.sleep(0)
+        hold.set()
+        await asyncio.gather(slow, danger)
+        await ask("How often do tomatoes need water?")
+
+    asyncio.run(asyncio.wait_for(both(), 60))
+    replies = [message["content"] for message in conversation.messages[1::2]]
+    assert sum('role="alert"' in reply for reply in replies) == 1
+    assert "tel:988" in replies[-1] or "988" in replies[-1]
+    assert len(conversation.messages) == 6
 
 
 def test_help_goes_past_those_who_wait(a_chat: Callable[..., Chat], bot: Ragbot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,11 +204,11 @@ def test_what_is_kept_of_a_question(a_chat: Callable[..., Chat], starter: Ragbot
 
 def test_a_thumb_counts_once_for_the_articles_that_were_cited(a_chat: Callable[..., Chat], bot: Ragbot, copied_library: Path) -> None:
     chat = a_chat(bot)
-    said = say(chat, "", say(chat, "How often do tomatoes need water?")[-1])[-1]
+    said = say(chat, "", say(chat, "How often do tomatoes need water?"))
     assert [answer is not None for answer in said.told] == [True, False]
-    left = chat.mark(said, 1, True)
+    chat.mark(said, 1, True)
     for message in (0, 1, 2, 3, 99):
-        left = chat.mark(left, message, False)
+        chat.mark(said, message, False)
     usage = Feedback(Settings.load(sources=copied_library)).usage()["watering-tomatoes"]
     assert (usage.cited, usage.helpful, usage.unhelpful) == (1, 1, 0)
     assert isinstance(usage, Usage)

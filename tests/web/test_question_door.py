@@ -41,15 +41,15 @@ class Behind:
         await self._reply()(scope, receive, send)
 
 
-async def _at_once() -> None:
+async def _at_once(_: str) -> None:
     pass
 
 
-async def _never() -> None:
+async def _never(_: str) -> None:
     raise NoSlotError
 
 
-def a_door(behind: ASGIApp, wait_outside: Callable[[], Awaitable[None]] = _at_once, **changes: object) -> QuestionDoor:
+def a_door(behind: ASGIApp, wait_outside: Callable[[str], Awaitable[None]] = _at_once, **changes: object) -> QuestionDoor:
     return QuestionDoor(behind, FUNCTIONS, FirstHelp(POLICY, Responses(POLICY, "US")), QuestionLimiter(Settings.load(**changes)), wait_outside)
 
 

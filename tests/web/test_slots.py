@@ -62,7 +62,7 @@ def test_who_waits_outside_comes_in_one_by_one_and_not_for_ever() -> None:
         slots, order = Slots(1, 9), list[int]()
 
         async def come(number: int) -> None:
-            await slots.wait_outside(1, 3, 30)
+            await slots.wait_outside("one", 1, 3, 3, 30)
             async with slots.hold():
                 order.append(number)
                 await asyncio.sleep(0)
@@ -72,6 +72,19 @@ def test_who_waits_outside_comes_in_one_by_one_and_not_for_ever() -> None:
         assert order == [0, 1, 2]
         async with slots.hold():
             with pytest.raises(NoSlotError):
-                await slots.wait_outside(1, 3, 0.01)
+                await slots.wait_outside("one", 1, 3, 3, 0.01)
 
     asyncio.run(asyncio.wait_for(crowd(), 20))
+
+
+def test_one_cannot_fill_all_places_outside() -> None:
+    async def crowd() -> tuple[list[object], object]:
+        slots = Slots(1, 9)
+        async with slots.hold():
+            many = [asyncio.create_task(slots.wait_outside("one", 1, 10, 2, 0.3)) for _ in range(4)]
+            other = asyncio.create_task(slots.wait_outside("other", 1, 10, 2, 30))
+            outcomes = await asyncio.gather(*many, return_exceptions=True)
+        return list(outcomes), await other
+
+    outcomes, other = asyncio.run(asyncio.wait_for(crowd(), 20))
+    assert [isinstance(one, NoSlotError) for one in outcomes[2:]] == [True, True] and other is None

@@ -31,7 +31,9 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest('a[href*="/articles/"]');
     if (event.target.id === "rb-panel-close") return close();
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    // A link to another site may have such a path as well.
+    if (!link || link.origin !== window.location.origin || !link.pathname.startsWith("/articles/")) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     event.stopPropagation();
     open(link).catch(() => window.location.assign(link.href));
