@@ -36,7 +36,7 @@ MODEL_LABELS: tuple[Label, ...] = (
     "about",
 )
 MODEL_HELP: tuple[Help, ...] = ("block", "line", "none")
-# As in training: this many word pieces in a row of the batch, of which the turns before take at most CONTEXT.
+# As in training: this many word pieces at a time, of which the turns before take at most CONTEXT.
 MOST_TOKENS = 256
 CONTEXT_TOKENS = 80
 # Windows of a longer message share this many word pieces, so that no sentence is only seen cut in two.
@@ -47,8 +47,6 @@ CONTEXT_TURNS = 2
 LONGEST_ANSWER, ANSWER_START, ANSWER_END = 160, 60, 90
 # What one window of a long message says is enough for these; for the others the windows are averaged.
 ANYWHERE: frozenset[Label] = frozenset({"crisis", "medical_emergency", "injection", "illicit"})
-# Rows of a batch are as long as the longest, so that rows of unlike length are run apart.
-LENGTH_STEP = 64
 
 Tokens = tuple[list[int], int]
 
@@ -130,13 +128,10 @@ class GuardModel:
         return [_framed(ids, before[-min(room, CONTEXT_TOKENS) :] if before and room > 8 else [])]
 
     def _run(self, rows: Sequence[Tokens]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        labels = np.zeros((len(rows), len(MODEL_LABELS)), dtype=np.float32)
-        helps = np.zeros((len(rows), len(MODEL_HELP)), dtype=np.float32)
-        steps = [-(-len(ids) // LENGTH_STEP) for ids, _ in rows]
-        for size in sorted(set(steps)):
-            chosen = [row for row, step in enumerate(steps) if step == size]
-            labels[chosen], helps[chosen] = self._session.run(["labels", "help"], _padded([rows[row] for row in chosen]))
-        return labels, helps
+        # One by one: int8 activations are scaled by all that runs together, so that in a batch a message's ruling would depend on its
+        # neighbours; and nothing is padded.
+        made = [self._session.run(["labels", "help"], _inputs(row)) for row in rows]
+        return np.concatenate([labels for labels, _ in made]), np.concatenate([helps for _, helps in made])
 
 
 @lru_cache(maxsize=1)
@@ -158,14 +153,14 @@ def _framed(ids: list[int], before: Sequence[int] = ()) -> Tokens:
     return ([*first, *before, SEPARATOR_TOKEN], len(first)) if before else (first, len(first))
 
 
-def _padded(rows: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
-    longest = max(len(ids) for ids, _ in rows)
-    tokens, mask, segments = (np.zeros((len(rows), longest), dtype=np.int64) for _ in range(3))
-    for row, (ids, first) in enumerate(rows):
-        tokens[row, : len(ids)] = ids
-        mask[row, : len(ids)] = 1
-        segments[row, first : len(ids)] = 1
-    return {"input_ids": tokens, "attention_mask": mask, "token_type_ids": segments}
+def _inputs(row: Tokens) -> dict[str, NDArray[np.int64]]:
+    ids, first = row
+    segments = [0] * first + [1] * (len(ids) - first)
+    return {
+        "input_ids": np.array([ids], dtype=np.int64),
+        "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
+        "token_type_ids": np.array([segments], dtype=np.int64),
+    }
 
 
 def _merged(labels: NDArray[np.float32], helps: NDArray[np.float32]) -> Judgement:

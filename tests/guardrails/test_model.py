@@ -52,8 +52,7 @@ def test_the_model_knows_the_labels_of_the_policy() -> None:
 def test_judging_alone_or_among_others_is_the_same(model: GuardModel) -> None:
     messages = [("how long does it last", ""), ("i took too many", ""), (LETTER, "user: hello bot: Hello."), (LETTER * 12, "")]
     for message, together in zip(messages, model.judge(messages), strict=True):
-        # int8 activations are scaled by what else is in the batch.
-        assert model.judge([message])[0].probabilities == pytest.approx(together.probabilities, abs=0.05)
+        assert model.judge([message])[0].probabilities == pytest.approx(together.probabilities, abs=1e-6)
 
 
 def test_the_same_reply_means_what_it_replies_to(model: GuardModel) -> None:
