@@ -23,6 +23,8 @@ from ragbot.errors import IndexBrokenError, ModelError, QuestionError
 from ragbot.generation import Generation
 from ragbot.guardrails import Guard, Judged, OutputRail, Policy, Responses
 from ragbot.guardrails.conversation import asked_part, earlier_topic, leans_on_history, turns_since_crisis
+from ragbot.guardrails.policies import SocialKind
+from ragbot.guardrails.social import social_kind, taken_up
 from ragbot.library import open_policy
 from ragbot.models import Embedder
 from ragbot.records import Answer, DraftStatement, Evidence, Label, NearestArticle, Passage, Ruling, Span, Status, Turn, as_turns
@@ -135,7 +137,39 @@ class Ragbot:
         exchange = self._judge(exchange, engine)
         if immediate is None and (help_first := self._judged_help(exchange)) is not None:
             yield help_first
-        yield from self._answer(self._retrieve(exchange, engine), engine)
+        if self.policy.class_of(_label(exchange)).status == "social":
+            yield from self._socialise(exchange, engine)
+        else:
+            yield from self._answer(self._retrieve(exchange, engine), engine)
+
+    def _socialise(self, exchange: Exchange, engine: Engine) -> Iterator[Answer]:
+        """The fixed words that small talk is met with, or the answer to what was offered before and is now taken up."""
+        kind = social_kind(exchange.question, _label(exchange), self.policy.social)
+        offered = taken_up(exchange.question, kind, exchange.turns)
+        if offered is None:
+            yield self._social_answer(exchange, engine, kind)
+            return
+        taken = self._judge(replace(exchange, question=offered), engine)
+        if self.policy.class_of(_label(taken)).status == "social":
+            yield self._social_answer(exchange, engine, kind)
+            return
+        for answer in self._answer(self._retrieve(taken, engine), engine):
+            yield replace(answer, question=exchange.question)
+
+    def _social_answer(self, exchange: Exchange, engine: Engine, kind: SocialKind) -> Answer:
+        assert exchange.judged is not None
+        words = kind.text.format(topics=self.policy.topics.topics).strip()
+        has_line = not kind.ends and self._line_stands(exchange)
+        return Answer(
+            question=exchange.question,
+            status="social",
+            guardrail=replace(exchange.judged.ruling, reason=f"{kind.name}; {exchange.judged.ruling.reason}"),
+            notice=f"{words}\n\n{self.responses.text('crisis_line')}" if has_line else words,
+            help="line" if has_line else None,
+            follow_ups=() if kind.ends else self.policy.topics.suggestions[:MOST_FOLLOW_UPS],
+            index=engine.generation.name,
+            timings_ms={**exchange.timings_ms, "total": sum(exchange.timings_ms.values())},
+        )
 
     def judge(self, text: str, history: History = ()) -> Judged:
         """What the guardrails say of a message, without answering it."""
@@ -344,13 +378,15 @@ class Ragbot:
         nearest = self._nearest(exchange) if status == "abstained" else ()
         timings = dict(exchange.timings_ms)
         timings["total"] = sum(timings.values())
+        notice = self._notice(exchange, engine, ruling.label, status, nearest, bool(shown.statements))
         return Answer(
             question=exchange.question,
             status=status,
             guardrail=ruling,
             statements=shown.statements,
             citations=shown.citations,
-            notice=self._notice(exchange, engine, ruling.label, status, nearest, bool(shown.statements)),
+            notice=notice,
+            help="block" if status == "emergency" else "line" if notice and self.responses.resources_short() in notice else None,
             follow_ups=self._follow_ups(exchange, engine, shown) if complete and status == "answered" else (),
             nearest=nearest,
             withheld=shown.withheld,
@@ -365,6 +401,9 @@ class Ragbot:
         parts: list[str] = []
         if status == "abstained":
             parts.append(self.responses.nearest([article.title for article in nearest]))
+        elif label == "out_of_scope" and self._line_stands(exchange):
+            # Somebody who tells of a bad time is not told that it is none of the bot's business.
+            parts.append(self.responses.text("low_mood"))
         elif (fixed := self.responses.notice(label)) is not None and not (label == "sensitive_topic" and not answered):
             parts.append(fixed)
         if label == "personal_decision":
@@ -373,16 +412,19 @@ class Ragbot:
                 parts.append(self.responses.text("personal_decision_questions", questions=" ".join(questions)))
             if answered:
                 parts.append(self.responses.text("personal_decision_general"))
-        if label != "crisis" and self._crisis_line_stays(exchange):
+        assert exchange.judged is not None
+        if label == "informational" and answered and exchange.judged.own_case:
+            parts.append(self.responses.text("own_case"))
+        if label != "crisis" and self._line_stands(exchange):
             parts.append(self.responses.text("crisis_line"))
         elif status == "abstained" and label == "sensitive_topic":
             parts.append(self.responses.text("sensitive_topic"))
         return "\n\n".join(part for part in parts if part) or None
 
-    def _crisis_line_stays(self, exchange: Exchange) -> bool:
-        """Whether the crisis resources still stand below the answer: in the turns after a crisis, and beside an emergency."""
+    def _line_stands(self, exchange: Exchange) -> bool:
+        """Whether a line of help stands with the answer: where someone may be low, beside an emergency, and in the turns after a crisis."""
         assert exchange.judged is not None
-        if "crisis" in exchange.judged.labels:
+        if "crisis" in exchange.judged.labels or exchange.judged.help == "line":
             return True
         turns = turns_since_crisis(exchange.turns, self.policy)
         return turns is not None and turns < self.policy.class_of("crisis").follow_on_turns
@@ -420,7 +462,7 @@ def help_answer(question: str, judged: Judged, policy: Policy, responses: Respon
     """The help that a ruling calls for, before anything else is known; None where there is no danger."""
     if policy.class_of(judged.ruling.label).status != "emergency":
         return None
-    return Answer(question=question, status="emergency", guardrail=judged.ruling, notice=responses.notice(judged.ruling.label))
+    return Answer(question=question, status="emergency", guardrail=judged.ruling, notice=responses.notice(judged.ruling.label), help="block")
 
 
 def broken_answer(question: str, settings: Settings) -> Answer:
@@ -433,7 +475,12 @@ def broken_answer(question: str, settings: Settings) -> Answer:
 def unavailable_answer(question: str, responses: Responses) -> Answer:
     """That nothing can be answered just now, with the crisis line."""
     ruling = Ruling("unavailable", "informational", 0.0, "unavailable")
-    return Answer(question=question, status="abstained", guardrail=ruling, notice=responses.text("unavailable"))
+    return Answer(question=question, status="abstained", guardrail=ruling, notice=responses.text("unavailable"), help="line")
+
+
+def _label(exchange: Exchange) -> Label:
+    assert exchange.judged is not None
+    return exchange.judged.ruling.label
 
 
 def _chat_model(settings: Settings) -> ChatModelAnswerer | None:

@@ -20,6 +20,7 @@ from ragbot.curating.desk import HISTORY
 from ragbot.curating.missing import Feedback
 from ragbot.errors import RagbotError
 from ragbot.generation import Generation
+from ragbot.guardrails.model import shipped_model
 from ragbot.library import check_sources, open_policy
 from ragbot.manifest import Manifest, read_manifest
 from ragbot.models import PUBLISHED_DIGEST, WEIGHTS_FILE, digest_of_file, find_embedding_model
@@ -109,7 +110,6 @@ def _look_at_index(found: _Findings) -> None:
             "articles": len(manifest.documents),
             "passages": len(generation.chunks),
             "sentences": len(generation.sentence_vectors),
-            "guardrail classifier": "trained" if generation.guard else "missing: only the rules decide",
             "verified by query": "yes",
         }
         if generation.in_memory:
@@ -120,8 +120,6 @@ def _look_at_index(found: _Findings) -> None:
         found.problems.append("The index was built with another embedding model. Build it anew with: ragbot index")
     if manifest.chunker != chunking.VERSION:
         found.problems.append("The index was built with another chunker. Bring it up to date with: ragbot index")
-    if not generation.guard:
-        found.problems.append("The index holds no guardrail classifier. Build it anew with: ragbot index --rebuild")
 
 
 def _look_at_sources(found: _Findings) -> None:
@@ -181,10 +179,12 @@ def _look_at_older_generations(found: _Findings) -> None:
 
 def _look_at_policy(found: _Findings) -> None:
     policy = open_policy(found.settings)
+    shipped_model()
     age = (date.today() - policy.resources.checked).days
     found.sections["Policy"] = {
         "folder": str(policy.folder),
         "sha256": policy.digest,
+        "guardrail model": "as shipped",
         "examples": len(policy.examples),
         "texts reviewed": policy.reviewed.state,
         "helplines last checked": f"{policy.resources.checked} ({age} days ago)",
@@ -194,8 +194,6 @@ def _look_at_policy(found: _Findings) -> None:
         found.problems.append(f"The helplines were last checked {age} days ago. Check each number, and date the list anew.")
     if policy.reviewed.state != "reviewed":
         found.advice.append("The texts for danger and refusal have no clinical review. Have them reviewed before the public relies on them.")
-    if found.manifest is not None and found.manifest.policy != policy.digest:
-        found.problems.append("The policy has changed since the index was built, and the guardrails are trained on the old one. Run: ragbot index")
 
 
 def _look_at_staff(found: _Findings) -> None:

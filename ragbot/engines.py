@@ -14,7 +14,7 @@ from ragbot.digests import digest_of
 from ragbot.errors import IndexBrokenError, IndexMismatchError, RagbotError
 from ragbot.generation import Generation, open_index
 from ragbot.guardrails import Guard, Policy
-from ragbot.guardrails.classifier import Classifier
+from ragbot.guardrails.model import shipped_model
 from ragbot.manifest import read_manifest
 from ragbot.models import Embedder
 from ragbot.reading import list_source_files, retired_ids
@@ -33,7 +33,7 @@ class Engine:
 
     Raises:
         IndexMismatchError: another embedding model made the index.
-        IndexBrokenError: it lacks the trained guardrails.
+        ModelError: the guardrails' model is missing or altered; answering without it would be failing open.
     """
 
     def __init__(self, generation: Generation, embedder: Embedder, policy: Policy, reranker: Reranker | None, before: Engine | None = None) -> None:
@@ -43,9 +43,6 @@ class Engine:
                 f"(sha256 {generation.manifest.embedder[:12]}… instead of {embedder.digest[:12]}…).",
                 "Build it anew with: ragbot index",
             )
-        if policy.examples and not generation.guard:
-            # Answering without the classifier would be failing open.
-            raise IndexBrokenError(f"The index {generation.name!r} lacks the trained guardrails.", "Build it anew with: ragbot index --rebuild")
         self.generation = generation
         self.retriever = Retriever(generation, embedder, reranker)
         self.extractive = ExtractiveAnswerer(generation, embedder)
@@ -54,7 +51,7 @@ class Engine:
         self.guard: Guard = (
             before.guard
             if before is not None and before.generation.manifest.policy == generation.manifest.policy
-            else Guard(policy, Classifier(generation.guard, embedder) if generation.guard else None)
+            else Guard(policy, shipped_model())
         )
         # What an article suggests to ask: a question, or a sentence such as "Ask the clinic who gives the drug."
         self.questions_to_bring = [

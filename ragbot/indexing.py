@@ -67,7 +67,7 @@ def update_index(
     embedder: Embedder,
     verifier: Verifier,
     *,
-    train_guard: GuardTrainer,
+    train_guard: GuardTrainer = lambda known: {},
     progress: Progress = lambda step, done, total: None,
     whole: bool = False,
 ) -> IndexReport:
@@ -77,7 +77,8 @@ def update_index(
         previous: what may be taken over, see ``readable_generation``; None embeds everything anew.
         split: a document's chunks; asked for documents that are new or changed.
         verifier: asks the finished generation for what it should hold; started beforehand, because that takes a second.
-        train_guard: gives the arrays of the guardrail classifier; it is handed those that the same embedding model made before.
+        train_guard: gives arrays to keep with the index; it is handed those that the same embedding model made before. Nothing is
+            kept by default: the guardrails' model is shipped, not trained here.
         progress: called with the step's name, how much is done, and how much there is to do.
         whole: writes the vectors anew where something was taken out of them, because a graph that it is taken out of keeps its place.
 
@@ -141,9 +142,7 @@ class _Build:
             same = _unchanged(previous, manifest)
             changed = [(document, self.split(document)) for document in self.documents if document.source.id not in same]
             fresh, embedded = _embed(changed, previous if _same_model(previous, manifest) else None, self.embedder, progress)
-            progress("training the guardrails", 0, 1)
             guard = _guard(previous, manifest, self.train_guard)
-            progress("training the guardrails", 1, 1)
             progress("writing", 0, 2)
             # Where nothing can be taken over, the vectors are written whole as well.
             write_generation(folder, manifest, Content(fresh, previous if same else None, guard, self.whole))

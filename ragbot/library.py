@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from ragbot import chunking, generations
 from ragbot.errors import RagbotError, SourceError
-from ragbot.guardrails.classifier import train
 from ragbot.guardrails.policies import REVIEWED_POLICY, Policy
 from ragbot.indexing import IndexReport, Progress, Verifier, readable_generation, update_index
 from ragbot.manifest import Manifest
@@ -51,9 +49,6 @@ def build_index(
     policy = open_policy(settings)
     embedder = embedder or Embedder(settings.embedding_model)
 
-    def train_guard(known: Mapping[str, Any]) -> Mapping[str, Any]:
-        return train(policy.examples, embedder, known)
-
     # The articles are read while the index is held, so that of two builds the later one has read the later state.
     with generations.writing(settings.index), Verifier() as verifier:
         previous = readable_generation(settings.index)
@@ -77,7 +72,6 @@ def build_index(
             manifest,
             embedder,
             verifier,
-            train_guard=train_guard,
             progress=progress,
             whole=whole,
         )

@@ -17,7 +17,7 @@ from typing import Any, Literal
 PAGE_MARKER = "<!-- page {number} -->"
 PAGE_PATTERN = re.compile(r"<!-- page (\d+) -->")
 
-Status = Literal["answered", "abstained", "referred", "emergency", "declined"]
+Status = Literal["answered", "abstained", "referred", "emergency", "declined", "social"]
 Label = Literal[
     "crisis",
     "medical_emergency",
@@ -27,7 +27,11 @@ Label = Literal[
     "out_of_scope",
     "injection",
     "informational",
+    "small_talk",
+    "about",
 ]
+# How much help a message calls for: a block first, where someone is in danger; a line beside the answer, where someone may be low.
+Help = Literal["block", "line", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +276,8 @@ class Turn:
 
     question: str
     answer: str = ""
+    # What was offered to ask next, which "yes" takes up.
+    offered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +294,7 @@ class Answer:
 
     Raises:
         ValueError: an ``answered`` answer without a cited statement, an uncited statement anywhere, a citation that is
-            missing or unused, or a statement in an ``abstained`` or ``declined`` answer. An unsourced answer cannot be built.
+            missing or unused, or a statement in an ``abstained``, ``declined`` or ``social`` answer. An unsourced answer cannot be built.
     """
 
     question: str
@@ -297,6 +303,7 @@ class Answer:
     statements: tuple[Statement, ...] = ()
     citations: tuple[Citation, ...] = ()
     notice: str | None = None
+    help: Literal["block", "line"] | None = None
     follow_ups: tuple[str, ...] = ()
     nearest: tuple[NearestArticle, ...] = ()
     withheld: tuple[str, ...] = ()
@@ -305,7 +312,7 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.status in ("abstained", "declined") and self.statements:
+        if self.status in ("abstained", "declined", "social") and self.statements:
             raise ValueError(f"an answer that is {self.status!r} carries no statements")
         if self.status == "answered" and not self.statements:
             raise ValueError("an 'answered' answer needs at least one statement")
@@ -344,6 +351,7 @@ class Answer:
             "statements": [_without_none(asdict(statement)) for statement in self.statements],
             "citations": [asdict(citation) for citation in self.citations],
             "notice": self.notice,
+            "help": self.help,
             "guardrail": {
                 "label": self.guardrail.label,
                 "confidence": round(self.guardrail.confidence, 4),
@@ -385,7 +393,9 @@ def as_turns(history: Sequence[Turn | str | Mapping[str, Any]]) -> tuple[Turn, .
             turns.append(Turn(entry))
         elif isinstance(entry, Mapping) and isinstance(entry.get("question"), str):
             answer = entry.get("answer", entry.get("text", ""))
-            turns.append(Turn(entry["question"], answer if isinstance(answer, str) else ""))
+            offered = entry.get("follow_ups")
+            first = offered[0] if isinstance(offered, list | tuple) and offered and isinstance(offered[0], str) else ""
+            turns.append(Turn(entry["question"], answer if isinstance(answer, str) else "", first))
         elif isinstance(entry, Mapping) and isinstance(entry.get("content"), str):
             if entry.get("role") == "user":
                 turns.append(Turn(entry["content"]))

@@ -19,7 +19,6 @@ import psutil
 
 from ragbot import chunking
 from ragbot.chatbot import Ragbot
-from ragbot.guardrails.classifier import train
 from ragbot.indexing import Verifier, update_index
 from ragbot.library import check_sources
 from ragbot.manifest import Manifest
@@ -77,7 +76,7 @@ def time_building(settings: Settings) -> dict[str, float]:
         manifest = Manifest(embedder.digest, chunking.VERSION, "bench", {document.source.id: document.digest for document in documents})
         started = time.perf_counter()
         with Verifier() as verifier:
-            update_index(Path(folder), None, documents, chunking.split_document, manifest, embedder, verifier, train_guard=lambda known: train((), embedder, known))
+            update_index(Path(folder), None, documents, chunking.split_document, manifest, embedder, verifier)
         building = time.perf_counter() - started
     return {
         "passages and sentences": len(texts),

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from conftest import _pdf as write_pdf
 
-from ragbot import library
 from ragbot.chatbot import Ragbot
 from ragbot.curating import Desk
 from ragbot.curating.proofing import proof
@@ -60,8 +59,6 @@ def write_articles(folder: Path, count: int) -> None:
 
 
 def time_indexing(count: int) -> None:
-    # Training the guardrails depends on the policy alone and is reused; it is left out of the first build as well.
-    library.train = lambda examples, embedder, known: dict(known) or {"weights": np.ones((8, 30_000), dtype=np.float32)}
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "sources"
         sources.mkdir()

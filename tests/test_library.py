@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ragbot.chatbot import Ragbot
@@ -51,13 +50,13 @@ def test_the_reviewed_policy_is_in_force_unless_another_is_named(settings: MakeS
         open_policy(settings(policy=small_policy / "nowhere"))
 
 
-def test_building_reads_chunks_trains_and_indexes_what_is_published(settings: MakeSettings, small_policy: Path, copied_library: Path) -> None:
+def test_building_reads_chunks_and_indexes_what_is_published(settings: MakeSettings, small_policy: Path, copied_library: Path) -> None:
     there = settings(sources=copied_library, policy=small_policy)
     report = build_index(there)
     generation = Generation(current_generation(there.index))
     assert (report.switched, report.documents, report.generation) == (True, 4, generation.name)
     assert not {"moon-planting", "saving-seeds"} & set(generation.documents)
-    assert len(generation.guard["texts"]) == 3 * len(LABELS)
+    assert generation.guard == {}, "the guardrails' model is shipped, not trained at the build"
     assert generation.manifest.policy == Policy(small_policy).digest
     assert not build_index(there).switched
     # A problem in the sources names file and line, and the last good index keeps serving.
@@ -65,18 +64,6 @@ def test_building_reads_chunks_trains_and_indexes_what_is_published(settings: Ma
     with pytest.raises(SourceError, match=r"saving-seeds\.md:9:"):
         build_index(there)
     assert current_generation(there.index) == generation.folder
-
-
-def test_an_example_with_another_label_trains_the_classifier_anew(settings: MakeSettings, small_policy: Path) -> None:
-    there = settings(policy=small_policy)
-    build_index(there)
-    before = Generation(current_generation(there.index)).guard
-    edit(small_policy / "examples" / "few.jsonl", '"label":"illicit"', '"label":"crisis"')
-    assert build_index(there).switched
-    after = Generation(current_generation(there.index)).guard
-    assert list(before["texts"]) == list(after["texts"])
-    assert not np.array_equal(before["labels"], after["labels"])
-    assert not np.array_equal(before["weights"], after["weights"])
 
 
 def test_an_index_of_another_model_is_refused_and_never_asked(settings: MakeSettings, copied_index: Path) -> None:

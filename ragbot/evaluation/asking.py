@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ragbot.answering.extractive import ExtractiveAnswerer
 from ragbot.evaluation.bench import FAILURES, Bench, explain_failure
 from ragbot.evaluation.outcomes import AnswersOutcome, GuardrailsOutcome
 from ragbot.evaluation.sets import AnswersItem, EvaluationSet, GuardrailsItem
-from ragbot.guardrails.conversation import earlier_topic, leans_on_history, pieces_of
-from ragbot.models import CACHED_QUESTIONS
+from ragbot.guardrails.conversation import earlier_topic, leans_on_history
 from ragbot.records import Answer, as_turns
-
-# Messages that are embedded in one go; with their sentences they fit into the embedder's memory.
-AHEAD = 48
 
 
 def run_answers(one: EvaluationSet, bench: Bench) -> Iterator[AnswersOutcome]:
@@ -30,12 +26,6 @@ def run_answers(one: EvaluationSet, bench: Bench) -> Iterator[AnswersOutcome]:
             yield AnswersOutcome(item, answer, milliseconds, probe.probability(item), inexact_quotes(answer, bench))
         except FAILURES as error:
             yield AnswersOutcome(item, None, error=explain_failure(error))
-
-
-def embed_ahead(texts: Sequence[str], bench: Bench) -> None:
-    """Embeds messages and their sentences in one batch, from where the guardrails take them; one by one takes three times as long."""
-    pieces = list(dict.fromkeys(piece for text in texts for piece in (text, *pieces_of(text))))
-    bench.bot.embedder.encode_questions(pieces[:CACHED_QUESTIONS])
 
 
 class GateProbe:
@@ -78,10 +68,8 @@ def inexact_quotes(answer: Answer, bench: Bench) -> tuple[str, ...]:
 def run_guardrails(one: EvaluationSet, bench: Bench) -> Iterator[GuardrailsOutcome]:
     """Puts every message before the guardrails."""
     items = [item for item in one.items if isinstance(item, GuardrailsItem)]
-    for number, item in enumerate(items):
+    for item in items:
         try:
-            if number % AHEAD == 0:
-                embed_ahead([other.text for other in items[number : number + AHEAD]], bench)
             judged = bench.bot.judge(item.text, item.history)
             status = bench.bot.policy.class_of(judged.ruling.label).status
             confidences = {str(ruling.label): ruling.confidence for ruling in judged.rulings}

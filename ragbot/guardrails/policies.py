@@ -19,7 +19,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ragbot.errors import PolicyError, SettingsError
-from ragbot.records import Label, Status
+from ragbot.guardrails.normalising import forms, plain
+from ragbot.records import Help, Label, Status
 
 REVIEWED_POLICY = Path(__file__).parent / "policy"
 LABELS: tuple[Label, ...] = get_args(Label)
@@ -49,7 +50,10 @@ class PolicyClass(_Strict):
     status: Status
     about: str
     threshold: float = Field(ge=0, le=1)
-    sentence_threshold: float | None = Field(None, ge=0, le=1)
+    long_threshold: float | None = Field(None, ge=0, le=1)
+    line_threshold: float | None = Field(None, ge=0, le=1)
+    sentence_line_threshold: float | None = Field(None, ge=0, le=1)
+    help_threshold: float | None = Field(None, ge=0, le=1)
     response: str | None = None
     follow_on_turns: int = Field(0, ge=0, le=20)
     answer_question: bool = False
@@ -80,6 +84,10 @@ class Rule(_Strict):
 class Rules(_Strict):
     version: int
     rules: tuple[Rule, ...]
+    # Without one of these, a message of a few words is no alarm by the model's word alone; where there are none, it always may be.
+    danger: tuple[Pattern, ...] = ()
+    # A question for facts that is asked like this is about one's own case as well.
+    own_case: tuple[Pattern, ...] = ()
 
 
 class OutputRule(_Strict):
@@ -150,8 +158,8 @@ class Texts(_Strict):
 
 
 NEEDED_TEXTS = frozenset(
-    "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions illicit "
-    "sensitive_topic out_of_scope injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
+    "crisis crisis_line medical_emergency personal_decision personal_decision_general personal_decision_questions own_case illicit "
+    "sensitive_topic out_of_scope low_mood injection abstained abstained_nearest unavailable too_long empty busy conversation_limit "
     "address_limit not_taken too_large too_slow connection_lost disclaimer".split()
 )
 
@@ -198,6 +206,30 @@ class Resources(_Strict):
     regions: dict[str, Region]
 
 
+class SocialKind(_Strict):
+    """A kind of small talk, or of question about the bot, with its fixed text. See social.yaml."""
+
+    name: str
+    label: Literal["small_talk", "about"]
+    text: str
+    patterns: tuple[Pattern, ...] = ()
+    takes_up: bool = False
+    ends: bool = False
+
+
+class Social(_Strict):
+    version: int
+    kinds: tuple[SocialKind, ...]
+
+    @model_validator(mode="after")
+    def _last_one_fits_all(self) -> Social:
+        for label in ("small_talk", "about"):
+            own = [kind for kind in self.kinds if kind.label == label]
+            if not own or own[-1].patterns or not all(kind.patterns for kind in own[:-1]):
+                raise ValueError(f"of the kinds of {label!r} the last one, and no other, has no patterns")
+        return self
+
+
 class Topics(_Strict):
     version: int
     topics: str
@@ -209,13 +241,22 @@ class Words(_Strict):
     words: dict[str, str]
 
 
+class Said(_Strict):
+    """What the person or the bot said before an example."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
 class Example(_Strict):
     """A labelled message with its provenance."""
 
     text: str = Field(min_length=1)
     label: Label
+    help: Help | None = None
     kind: str = ""
     by: str = ""
+    history: tuple[Said, ...] = ()
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -227,13 +268,15 @@ class Policy:
     def __init__(self, folder: Path = REVIEWED_POLICY) -> None:
         self.folder = folder
         self.classes = _load(folder / "classes.yaml", Classes).classes
-        self.rules = _load(folder / "rules.yaml", Rules).rules
+        rules = _load(folder / "rules.yaml", Rules)
+        self.rules, self._danger, self._own_case = rules.rules, rules.danger, rules.own_case
         output = _load(folder / "output.yaml", OutputRules)
         self.output_rules, self.draft_rules = output.rules, output.drafts
         texts = _load(folder / "responses.yaml", Texts)
         self.texts, self.reviewed = texts.texts, texts.reviewed
         self.resources = _load(folder / "resources.yaml", Resources)
         self.topics = _load(folder / "topics.yaml", Topics)
+        self.social = _load(folder / "social.yaml", Social).kinds
         self.words = _load(folder / "words.yaml", Words).words
         for one in self.classes:
             if one.response is not None and one.response not in self.texts:
@@ -241,6 +284,16 @@ class Policy:
 
     def class_of(self, label: Label) -> PolicyClass:
         return next(one for one in self.classes if one.label == label)
+
+    def speaks_of_danger(self, text: str) -> bool:
+        """Whether a text holds a word of danger, in any of the languages of the policy."""
+        found = forms(text)
+        return not self._danger or any(pattern.search(form) for pattern in self._danger for form in found)
+
+    def speaks_of_own_case(self, text: str) -> bool:
+        """Whether a question for facts is asked in such words that its answer may be taken for a decision on oneself."""
+        clean = plain(text)
+        return any(pattern.search(clean) for pattern in self._own_case)
 
     def region(self, code: str) -> Region:
         """The helplines of a region.
@@ -266,7 +319,7 @@ class Policy:
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
-        """The labelled messages that the classifier learns from, in the order of files and lines.
+        """The labelled messages that the guardrails' model was trained on, in the order of files and lines.
 
         Raises:
             PolicyError: a malformed line, with file and line.

@@ -181,7 +181,7 @@ class Chat:
         counted = answer
         await self._in_thread(lambda: self._tell(lambda feedback: feedback.count(counted)))
         if danger is None:
-            conversation.remember(Turn(question, answer.text))
+            conversation.remember(Turn(question, answer.text, next(iter(answer.follow_ups), "")))
         conversation.offered = answer.follow_ups
         yield shown(self._bubble(answer), answer)
 

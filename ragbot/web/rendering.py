@@ -22,6 +22,7 @@ STATUS_WORDS = {
     "referred": "A decision for you and a clinician",
     "emergency": "Help now",
     "declined": "Outside what I can do",
+    "social": "",
 }
 NOT_REVIEWED = "Not clinically reviewed"
 OVERDUE = "Review overdue"
@@ -33,15 +34,20 @@ def answer_html(answer: Answer, region: Region, directory: Line) -> str:
     parts = [f'<div class="rb-answer rb-{answer.status}">']
     if answer.status == "emergency":
         parts.append(crisis_block(answer, region, directory))
+    elif answer.notice and answer.status == "social":
+        parts.append(_linked(_paragraphs(answer.notice), region, directory))
     elif answer.notice and answer.status != "answered":
-        parts.append(f'<div class="rb-notice" role="note"><strong>{STATUS_WORDS[answer.status]}.</strong> {_paragraphs(answer.notice)}</div>')
+        words = _linked(_paragraphs(answer.notice), region, directory)
+        # Above words for somebody who is low it would be a rebuff.
+        heading = "" if answer.status == "declined" and answer.help == "line" else f"<strong>{STATUS_WORDS[answer.status]}.</strong> "
+        parts.append(f'<div class="rb-notice" role="note">{heading}{words}</div>')
     if answer.statements:
         parts.append('<div class="rb-statements">')
         parts += [statement_html(statement, answer) for statement in answer.statements]
         parts.append("</div>")
     parts += [_nearest(answer)]
     if answer.notice and answer.status == "answered":
-        parts.append(f'<div class="rb-notice rb-aside" role="note">{_paragraphs(answer.notice)}</div>')
+        parts.append(f'<div class="rb-notice rb-aside" role="note">{_linked(_paragraphs(answer.notice), region, directory)}</div>')
     if answer.citations:
         parts.append(_citation_list(answer))
     parts.append("</div>")
@@ -138,6 +144,18 @@ def _line(line: Line) -> str:
 def _link(href: str, words: str) -> str:
     away = ' target="_blank" rel="noopener noreferrer"' if href.startswith("https:") else ""
     return f'<a href="{escape(href, quote=True)}"{away}>{escape(words)}</a>'
+
+
+def _linked(html: str, region: Region, directory: Line) -> str:
+    """Escaped words of ours in which the region's numbers to call, and where to look elsewhere, are links."""
+    links = {region.emergency.number: f"tel:{region.emergency.number}"}
+    for line in (*region.lines, *([region.treatment] if region.treatment else []), directory):
+        if line.call:
+            links[readable_number(line.call)] = links[line.call] = f"tel:{line.call}"
+        if line.url:
+            links[line.url.removeprefix("https://").rstrip("/")] = line.url
+    pattern = "|".join(re.escape(escape(words)) for words in sorted(links, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.-])(?:{pattern})(?![\w-])", lambda found: _link(links[found.group()], found.group()), html)
 
 
 def _paragraphs(text: str) -> str:

@@ -241,7 +241,7 @@ def test_a_folder_without_a_report_cannot_be_compared_with(sets: Path, bot: Ragb
 
 def test_a_library_without_articles_abstains_from_everything(sets: Path, index: Path, tmp_path: Path) -> None:
     (tmp_path / "sources").mkdir()
-    shutil.copytree(index, tmp_path / "index")  # lends the trained guardrails, which take a minute to train
+    shutil.copytree(index, tmp_path / "index")
     settings = Settings(sources=tmp_path / "sources", index=tmp_path / "index")
     build_index(settings)
     report = evaluate([sets / "own.retrieval", sets / "small.answers.jsonl"], settings)
