@@ -68,13 +68,19 @@ def build_index(
             settings.index,
             taken_over,
             published,
-            chunking.split_document,
+            distinct_chunks,
             manifest,
             embedder,
             verifier,
             progress=progress,
             whole=whole,
         )
+
+
+def distinct_chunks(document: Document) -> tuple[Chunk, ...]:
+    """The chunks of a document, each once: the same words under the same heading, a hundred times over, say nothing more, and so many
+    vectors at one place break the graph that the search walks, for all other articles too."""
+    return tuple({chunk.embedded: chunk for chunk in reversed(chunking.split_document(document))}.values())[::-1]
 
 
 @dataclass(frozen=True, slots=True)

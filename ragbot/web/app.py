@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,11 +16,12 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
+from ragbot.chatbot import Ragbot
 from ragbot.curating.missing import Feedback
 from ragbot.errors import RagbotError
 from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
-from ragbot.records import Span
+from ragbot.records import Document, Span
 from ragbot.settings import Settings
 from ragbot.watching import watch_sources
 from ragbot.web import pages
@@ -35,6 +37,7 @@ from ragbot.web.rendering import article_html
 from ragbot.web.staff import Staff
 
 SECONDS_TO_FINISH = 10.0
+ARTICLES_KEPT = 64
 STATIC_TYPES = {"page.css": "text/css", "page.js": "text/javascript", "staff.css": "text/css", "staff.js": "text/javascript"}
 
 
@@ -109,6 +112,12 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Responses) -> None:
     """What is served beside the chat: the state of the server, the page's own files, the articles."""
+    rendering = asyncio.Lock()
+
+    @lru_cache(maxsize=ARTICLES_KEPT)
+    def rendered(bot: Ragbot, document: Document, quoted: Span | None, fragment: bool) -> str:
+        withheld = bot.withheld_sentences(document.source.id)
+        return article_html(document, quoted, withheld) if fragment else pages.article_page(document, quoted, responses, withheld)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, __: Exception) -> Response:
@@ -135,10 +144,10 @@ def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Respons
         if document is None or bot.engines.is_withdrawn(identity):
             return HTMLResponse("<p>There is no such article.</p>", status_code=404)
         quoted = Span(start, end) if 0 <= start < end <= len(document.text) else None
-        withheld = await run_in_threadpool(bot.withheld_sentences, identity)
-        if fragment:
-            return HTMLResponse(article_html(document, quoted, withheld))
-        return HTMLResponse(pages.article_page(document, quoted, responses, withheld))
+
+        # A long table takes seconds; others are served meanwhile, but only one such page is made at a time.
+        async with rendering:
+            return HTMLResponse(await run_in_threadpool(rendered, bot, document, quoted, fragment))
 
 
 def _stop(*working: Reindexing | Staff | None) -> None:

@@ -69,22 +69,28 @@ def build_chat(chat: Chat, suggestions: tuple[str, ...], question_limit: int) ->
             said.clear()
             return said
 
-        async def respond(asked: str, said: Conversation, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
-            # The box is emptied once: what is typed while an answer is still growing has to stay.
-            box: Any = ""
+        async def suggested(asked: str, said: Conversation, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
             async for now in chat.respond(asked, said, request.session_hash or ""):
                 offered = now.offered or suggestions
                 updates = [gr.update(value=offered[place], visible=True) if place < len(offered) else gr.update(visible=False) for place in range(len(buttons))]
-                yield (box, now.messages, now, *updates)
+                yield (now.messages, now, *updates)
+
+        async def typed(asked: str, said: Conversation, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+            # The box is emptied once: what is typed while an answer is still growing has to stay.
+            box: Any = ""
+            async for shown in suggested(asked, said, request):
+                yield (box, *shown)
                 box = gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         conversation.like(thumb, [kept], [kept], **quiet)
         conversation.clear(clear, [kept], [kept], **quiet)
-        asking: dict[str, Any] = {"outputs": [question, conversation, kept, *buttons], "concurrency_limit": None, **quiet}
-        gr.on([question.submit, send.click], respond, [question, kept], **asking)
+        shown_in = [conversation, kept, *buttons]
+        asking: dict[str, Any] = {"concurrency_limit": None, **quiet}
+        gr.on([question.submit, send.click], typed, [question, kept], [question, *shown_in], **asking)
         for button in buttons:
-            button.click(respond, [button, kept], **asking)
+            # What stands in the box was not asked, and stays.
+            button.click(suggested, [button, kept], shown_in, **asking)
     return blocks
 
 
