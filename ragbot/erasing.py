@@ -127,12 +127,15 @@ class Erasing:
         if pointing:
             raise SourceError(f"A caution of {pointing[0]!r} points to {self.identity!r}.", "Take the caution out first.", path=self._sources)
         own = set(self.found["article"])
+        linked = [path.resolve() for name in ("article", "draft") for path in self.found[name] if path.is_symlink()]
         if wrong := [problem for problem in problems if getattr(problem, "path", None) not in own]:
             raise wrong[0]
         self._erase_sources(by)
         self._removed[MENTIONS] = self._mentions.remove()
         self._erase_generations(progress)
-        elsewhere = [*self._search_backups(), *self._search_git()]
+        links = (path for path in linked if path.exists())
+        elsewhere = [f"{path} still holds it: the article was a link to that file, which is not ragbot's. Delete it yourself." for path in links]
+        elsewhere += [*self._search_backups(), *self._search_git()]
         files, left = self._search_files(progress)
         return Erasure(self.identity, self.places, files, len(self._tracer.pieces), tuple(left), tuple(elsewhere))
 
@@ -149,9 +152,17 @@ class Erasing:
         return [path for path in there if path.stem != self.identity]
 
     def _in_generation(self, folder: Path) -> bool:
-        manifest = folder / "manifest.json"
-        named = manifest.is_file() and f'"{self.identity}"'.encode() in manifest.read_bytes()
-        return named or any((folder / name).exists() for name in names_of(self.identity))
+        return self._is_named_by(folder / "manifest.json") or any((folder / name).exists() for name in names_of(self.identity))
+
+    def _is_named_by(self, manifest: Path) -> bool:
+        if not manifest.is_file():
+            return False
+        data = manifest.read_bytes()
+        try:
+            return self.identity in json.loads(data)["documents"]
+        except (ValueError, KeyError, TypeError):
+            # What is damaged may have named it.
+            return f'"{self.identity}"'.encode() in data
 
     def _texts(self) -> Iterator[str]:
         for path in (*self.found["article"], *self.found["draft"], *self.found["versions"]):

@@ -172,6 +172,34 @@ def test_the_history_of_a_git_repository_is_named(there: Settings) -> None:
     assert "Erased: larkfield" in git(there.sources, "log", "--format=%s")
 
 
+def test_names_before_a_renaming_are_told_as_well(there: Settings) -> None:
+    git = ["git", "-C", str(there.sources), "-c", "user.name=Ada", "-c", "user.email=ada@larkfield.example"]
+    (there.sources / f"{ID}.md").rename(there.sources / "older-name.md")
+    for command in (["init", "-q"], ["add", "older-name.md"], ["commit", "-qm", "One"], ["mv", "older-name.md", f"{ID}.md"], ["commit", "-qm", "Two"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    erasure = Erasing(there, ID).run("Ada")
+    assert any("older-name.md" in one and f"{ID}.md" in one for one in erasure.elsewhere)
+
+
+def test_where_the_history_is_a_link_the_report_is_whole(there: Settings, tmp_path: Path) -> None:
+    moved = shutil.move(there.sources / "history", tmp_path / "elsewhere")
+    (there.sources / "history").symlink_to(moved)
+    assert Erasing(there, ID).run("Ada").left == ()
+
+
+def test_an_article_that_is_a_link_is_named_where_it_leads(there: Settings, tmp_path: Path) -> None:
+    target = shutil.move(there.sources / f"{ID}.md", tmp_path / "kept.md")
+    (there.sources / f"{ID}.md").symlink_to(target)
+    erasure = Erasing(there, ID).run("Ada")
+    assert not erasure.complete and any("kept.md" in one for one in erasure.elsewhere)
+
+
+@pytest.mark.parametrize("word", ["policy", "created", "files", "documents"])
+def test_a_word_of_the_manifest_is_no_article(word: str, there: Settings) -> None:
+    with pytest.raises(SourceError, match="There is no article"):
+        Erasing(there, word)
+
+
 def test_what_people_put_among_the_sources_is_named_and_stays(there: Settings) -> None:
     note = there.sources / "notes.txt"
     note.write_text(f"He wrote: visitors of the Larkfield garden bring a {WORDS[1]} with them!", encoding="utf-8")

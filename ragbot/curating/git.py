@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,13 +40,18 @@ def commits_of(folder: Path, paths: Sequence[Path]) -> tuple[int, list[str]] | N
     Args:
         folder: holds the paths, which need not be there any more.
     """
-    relative = [path.resolve().relative_to(folder.resolve()).as_posix() for path in paths]
+    # Where a path leads by links is not asked: git knows it by the name under which it stands.
+    inside = (Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix() for path in paths)
+    relative = [path for path in inside if not path.startswith("..")]
     prefix = _ask_git(folder, "rev-parse", "--show-prefix")
     commits = _ask_git(folder, "log", "--all", "--format=%H", "--", *relative)
     if prefix is None or not commits:
         return None
     known = [path for path in relative if _ask_git(folder, "log", "--all", "--max-count=1", "--format=%H", "--", path)]
-    return len(commits.split()), [prefix.strip() + path for path in known]
+    # A file that was renamed has commits under its names before as well.
+    before = [_ask_git(folder, "log", "--follow", "--name-only", "--format=", "--", path) or "" for path in known]
+    names = [prefix.strip() + path for path in known] + [name for names in before for name in names.splitlines() if name.strip()]
+    return len(commits.split()), list(dict.fromkeys(names))
 
 
 def _ask_git(folder: Path, *arguments: str) -> str | None:
