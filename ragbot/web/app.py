@@ -18,7 +18,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from ragbot.chatbot import Ragbot
 from ragbot.curating.missing import Feedback
-from ragbot.errors import RagbotError
 from ragbot.guardrails import Policy, Responses
 from ragbot.library import open_policy
 from ragbot.records import Document, Span
@@ -52,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="ragbot-"))
     import gradio as gr
 
-    from ragbot.web.chat_page import build_chat, functions_of
+    from ragbot.web.chat_page import build_chat, functions_of, has_session
 
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
@@ -86,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     above, below = _frame_html(settings, policy, responses)
     app.add_middleware(PageFrame, above=above, below=below)
     door = partial(QuestionDoor, functions=functions, first_help=first_help, limiter=limiter, wait_outside=chat.wait_outside)
-    app.add_middleware(Doorkeeper, questions=door, staff=staff.app() if staff is not None else None)
+    app.add_middleware(Doorkeeper, questions=door, staff=staff.app() if staff is not None else None, is_open=partial(has_session, blocks))
     gr.mount_gradio_app(
         app,
         blocks,
@@ -136,10 +135,9 @@ def _add_routes(app: FastAPI, background: BotInTheBackground, responses: Respons
 
     @app.get("/articles/{identity}")
     async def article(identity: str, start: int = -1, end: int = -1, fragment: bool = False) -> HTMLResponse:
-        try:
-            bot = await run_in_threadpool(background.get)
-        except RagbotError:
-            return HTMLResponse("<p>Articles cannot be shown just now. Please try again in a moment.</p>", status_code=503)
+        # Nobody waits here while the bot is loading: the threads that would wait are those that questions need.
+        if (bot := background.loaded) is None:
+            return HTMLResponse("<p>Articles cannot be shown just now. Please try again in a moment.</p>", status_code=503, headers={"retry-after": "5"})
         document = bot.generation.documents.get(identity)
         if document is None or bot.engines.is_withdrawn(identity):
             return HTMLResponse("<p>There is no such article.</p>", status_code=404)

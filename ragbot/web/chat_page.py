@@ -104,3 +104,8 @@ def functions_of(blocks: gr.Blocks) -> Mapping[int, Function]:
         )
         for number, function in blocks.fns.items()
     }
+
+
+def has_session(blocks: gr.Blocks, session: str) -> bool:
+    """Whether a page of this name has sent an event, so that there is something to listen to."""
+    return session in blocks._queue.pending_messages_per_session  # noqa: SLF001 — Gradio has no public way to ask

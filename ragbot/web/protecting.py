@@ -32,7 +32,7 @@ PUBLIC_ROUTES = tuple(
 # from one address, with two for each page.
 STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.*)")
 MAX_STREAMS, MAX_STREAMS_FROM_ADDRESS = 1000, 400
-_SESSION = re.compile(rb"session_hash=[A-Za-z0-9]{1,32}")
+_SESSION = re.compile(rb"session_hash=([A-Za-z0-9]{1,32})")
 # What Gradio is told that it is called: it would put any name that a visitor says into the page.
 NAME = b"ragbot.invalid"
 HEADERS = {
@@ -71,11 +71,19 @@ class Doorkeeper:
 
     Args:
         questions: makes the door for questions before the app.
+        is_open: whether there is anything to listen to for a session.
     """
 
-    def __init__(self, app: ASGIApp, staff: ASGIApp | None = None, questions: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        staff: ASGIApp | None = None,
+        questions: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+        is_open: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._app = app
         self._questions = questions(app)
+        self._is_open = is_open
         self._staff = staff
         self._streams: Counter[str] = Counter()
 
@@ -103,7 +111,11 @@ class Doorkeeper:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
-        if self._staff is not None and (path == "/staff" or path.startswith("/staff/")):
+        names = [name for name, _ in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+        if len(names) > 1 or (names and method != "POST" and declared_length(scope) != 0) or (b"transfer-encoding" in names and method != "POST"):
+            # A body where none belongs would keep its connection for as long as it likes; two lengths are read in two ways.
+            await self._refuse(400, "Not like this.", scope, receive, send)
+        elif self._staff is not None and (path == "/staff" or path.startswith("/staff/")):
             if declared_length(scope) > MAX_STAFF_BYTES:
                 await self._refuse(413, "That file is too large: at most 20 MB.", scope, receive, send)
             else:
@@ -123,9 +135,11 @@ class Doorkeeper:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
         address = visitor_group(client[0]) if client else "unknown"
-        if scope["path"].endswith("/data") and not _SESSION.fullmatch(scope["query_string"]):
-            await self._refuse(400, "Not like this.", scope, receive, send)
-            return
+        if scope["path"].endswith("/data"):
+            named = _SESSION.fullmatch(scope["query_string"])
+            if named is None or not self._is_open(named.group(1).decode("ascii")):
+                await self._refuse(400, "Not like this.", scope, receive, send)
+                return
         if self._streams.total() >= MAX_STREAMS or self._streams[address] >= MAX_STREAMS_FROM_ADDRESS:
             await self._refuse(503, "Too many pages are open from here. In crisis: call or text your local crisis line.", scope, receive, send)
             return
@@ -139,7 +153,8 @@ class Doorkeeper:
 
     @staticmethod
     async def _refuse(status: int, words: str, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"connection": "close"} if declared_length(scope) else None
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+        headers = {"connection": "close"} if has_body else None
         await PlainTextResponse(words, status_code=status, headers=headers)(scope, receive, _with_headers(send))
 
 

@@ -8,7 +8,9 @@ import resource
 import socket
 import threading
 import traceback
+from collections import Counter
 from types import TracebackType
+from typing import ClassVar
 
 import h11
 import uvicorn
@@ -17,11 +19,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ragbot.errors import SettingsError
 from ragbot.settings import Settings
 from ragbot.web.app import create_app
+from ragbot.web.limiting import visitor_group
 
 _log = logging.getLogger("ragbot")
 # A request's head is a kilobyte; whoever needs longer for it only wants to hold the connection.
 HEAD_SECONDS = 10.0
+# Whoever takes so long for what fits into the system's own buffers does not read at all.
+WRITE_SECONDS = 60.0
 CONNECTIONS = 4096
+# A clinic's pages take two each. Behind a proxy all visitors come from its address, so that the limit is the proxy's to set.
+CONNECTIONS_FROM_ADDRESS = 500
 
 
 def run_server(settings: Settings) -> None:
@@ -73,15 +80,36 @@ def _allow_connections() -> None:
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's HTTP over h11, which closes a connection on which a request's head is not there after ``HEAD_SECONDS``; uvicorn itself
-    waits for ever."""
+    """uvicorn's HTTP over h11, with an end to its patience: it closes a connection on which a request's head is not there after
+    ``HEAD_SECONDS``, or nothing is read for ``WRITE_SECONDS``, and takes no more than ``CONNECTIONS_FROM_ADDRESS`` from one address."""
 
+    _open: ClassVar[Counter[str]] = Counter()
     _waiting: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request's head."""
         super().connection_made(transport)
+        if self.client is not None and not self.config.proxy_headers:
+            self._address = visitor_group(self.client[0])
+            self._open[self._address] += 1
+            if self._open[self._address] > CONNECTIONS_FROM_ADDRESS:
+                transport.abort()
+                return
         self._wait()
+
+    def pause_writing(self) -> None:
+        """Begins to wait for the other side to read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stops waiting for that."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def data_received(self, data: bytes) -> None:
         """Stops waiting where a head is whole, and begins where another one has begun."""
@@ -94,6 +122,12 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops waiting."""
         self._stop_waiting()
+        if self._unread is not None:
+            self._unread.cancel()
+        if self._address:
+            self._open[self._address] -= 1
+            if not self._open[self._address]:
+                del self._open[self._address]
         super().connection_lost(exc)
 
     def _wait(self) -> None:

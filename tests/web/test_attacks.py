@@ -123,6 +123,9 @@ def test_every_refusal_of_a_question_carries_the_crisis_line_and_nothing_of_what
         ("GET", f"/articles/key-trials?start={CANARY}&end=2", {}),
         ("GET", f"/gradio_api/queue/data?session_hash={CANARY}/../x", {}),
         ("GET", "/gradio_api/queue/data", {}),
+        ("GET", "/gradio_api/queue/data?session_hash=nobody", {}),
+        ("GET", "/", {"transfer-encoding": "chunked"}),
+        ("POST", JOIN, {"transfer-encoding": "chunked", "content-length": "3"}),
         ("GET", JOIN, {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw=="}),
         ("GET", "/nowhere", {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw=="}),
         ("POST", JOIN, {"content-type": "multipart/form-data; boundary=x"}),
@@ -177,7 +180,7 @@ def test_a_connection_that_only_waits_is_closed(site: str) -> None:
     """A head that never ends, a body that never comes, one that says it is huge, and a second head on a connection that was fine before."""
     host, port = site.removeprefix("http://").split(":")
     join = f"POST {JOIN} HTTP/1.1\r\nHost: x\r\nContent-Length: "
-    beginnings = ["GET / HTT", "", f"{join}100\r\n\r\n{{", f"{join}99999999999999999\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea"]
+    beginnings = ["GET / HTT", "", f"{join}100\r\n\r\n{{", f"{join}99999999999999999\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n."]
     connections = [socket.create_connection((host, int(port)), timeout=40) for _ in beginnings]
     replies = []
     for connection, beginning in zip(connections, beginnings, strict=True):
@@ -189,5 +192,5 @@ def test_a_connection_that_only_waits_is_closed(site: str) -> None:
             reply += part
         replies.append(reply)
         connection.close()
-    assert [reply[9:12] for reply in replies] == [b"", b"", b"408", b"413", b"200"]
+    assert [reply[9:12] for reply in replies] == [b"", b"", b"408", b"413", b"200", b"400"]
     assert b"988" in replies[2] and b"988" in replies[3]
