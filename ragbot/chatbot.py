@@ -38,6 +38,8 @@ MOST_FOLLOW_UPS = 3
 MOST_NEAREST = 3
 # Below this probability nothing in the library is near enough to be offered.
 NEAREST_FLOOR = 0.02
+# What is longer is no title, and looking at it takes time.
+MOST_TITLE = 500
 # How many times as many passages are looked at for those that may stand beside a crisis block.
 LOOKED_AT_IN_CRISIS = 5
 
@@ -369,7 +371,8 @@ class Ragbot:
 
     def _speaks_out_of_turn(self, words: str, status: Status = "answered") -> bool:
         """Whether a title, a heading or a caution holds an unknown address or number, or words to the bot, which nothing shown may hold."""
-        return self.output_rail.objection(words, status) is not None or self.output_rail.stranger(words) is not None
+        too_long = len(words) > MOST_TITLE
+        return too_long or self.output_rail.objection(words, status) is not None or self.output_rail.stranger(words) is not None
 
     def _compose(
         self, exchange: Exchange, engine: Engine, ruling: Ruling, status: Status, checked: Checked, model: str, *, complete: bool = False

@@ -54,6 +54,22 @@ _VANITY = re.compile(r"(?<![\w-])(?:\+?1[- .]\(?(?:8\d\d|900)\)?[- .]|(?:8\d\d|9
 _LETTERED = re.compile(r"(?<![\w])(?=(?:[ol.\-()]*\d){4})(?=[\d.\-()]*[ol])(?:[\dol][.\-()]?){6,}(?!\w)")
 _LETTERS = str.maketrans("ol", "01")
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+# Every dash is one, and every space: a number is no other number for them.
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-") | dict.fromkeys("\u00a0\u2007\u202f\u2009", " "))
+# A sentence that speaks of help: in it each short number is one to call, unless something is counted by it.
+_OF_HELP = re.compile(
+    r"\b(?:988|911|999|112|lifeline\w*|helpline\w*|hotline\w*|crisis (?:text )?lines?|emergency (?:number|line|services?|call)"
+    r"|poison (?:control|help|cent(?:er|re)s?)|home to|in a crisis|samaritans)\b"
+)
+_SHORT = re.compile(
+    r"(?<![\w.,$£€/%#-])(?<!\d )(?P<number>\d{3}|\d{5,6})(?!\w|[.,:/-]\d|-\w|\)? ?\d)"
+    # Before a noun it counts something.
+    r"(?= ?(?:[.,;:!?)\"']|$|\b(?:and|or|for|in|at|on|to|from|now|today|instead|if|when|day|night|is|are|any|free|please|with|not)\b))" + _UNITS
+)
+_HANDLE = re.compile(r"(?<![\w.])@[a-z]\w{2,}", re.IGNORECASE)
+_ANY_SITE = re.compile(r"(?<![\w@./-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}\b(?!\.\w)", re.IGNORECASE)
+# What ends a sentence without a space behind it, and short forms, are no sites.
+_NO_SITES = re.compile(r"^(?:e\.g|i\.e|et\.al|u\.s|u\.k|u\.s\.a|a\.m|p\.m|m\.d|ph\.d)$", re.IGNORECASE)
 _SITE = re.compile(r"[a-z0-9.-]+(?::443)?")
 # Nobody but these authorities can own such an address.
 _AUTHORITIES = re.compile(r"(?:^|\.)(?:gov|mil|nhs\.uk|gov\.uk|gc\.ca|europa\.eu|who\.int)$")
@@ -84,7 +100,8 @@ def foreign_link(words: str, known: Collection[str]) -> str | None:
     trusted = {_bare(address) for address in known}
     sites = {address.partition("/")[0] for address in trusted}
     spoken = _SPOKEN.sub(".", words)
-    for match in (*_ADDRESS.finditer(spoken), *_BARE.finditer(spoken)):
+    of_help = [match for match in _ANY_SITE.finditer(spoken) if not _NO_SITES.match(match.group())] if _OF_HELP.search(spoken.casefold()) else []
+    for match in (*_ADDRESS.finditer(spoken), *_BARE.finditer(spoken), *of_help):
         address = _bare(match.group())
         scheme = match.group().partition(":")[0].casefold()
         if scheme in ("tel", "sms"):
@@ -102,12 +119,15 @@ def foreign_link(words: str, known: Collection[str]) -> str | None:
 
 def foreign_contact(words: str, known: frozenset[str]) -> str | None:
     """The first telephone number, short code or e-mail address in a text that is none of ``known_contacts``, or None."""
+    words = words.translate(_DASHES)
     addresses = _SPOKEN.sub(".", words)
     if addresses != words or _BRACKETED_AT.search(words):
         addresses = _SPOKEN_AT.sub("@", addresses)
     for match in _MAIL.finditer(addresses):
         if match.group().casefold().rstrip(".") not in known:
             return match.group()
+    if handle := _HANDLE.search(words):
+        return handle.group()
     return next((number for number in _numbers(words) if _canonical(number) not in known), None)
 
 
@@ -120,7 +140,8 @@ def _numbers(words: str) -> Iterator[str]:
     for match in _RUN.finditer(text):
         if _looks_like_a_number(match.group(), text[max(0, match.start() - 40) : match.start()]):
             yield match.group()
-    for pattern in (_BY_VERB, _BY_NOUN):
+    of_help = (_SHORT,) if _OF_HELP.search(text) else ()
+    for pattern in (_BY_VERB, _BY_NOUN, *of_help):
         for match in pattern.finditer(text):
             yield match.group("number")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ragbot.guardrails import OutputRail, Policy
-from ragbot.guardrails.contacts import foreign_contact, known_contacts
+from ragbot.guardrails.contacts import foreign_contact, foreign_link, known_contacts
 from ragbot.records import Reference, Source
 
 RAIL = OutputRail.of(Policy())
@@ -92,3 +92,34 @@ def test_what_the_card_names_passes_in_its_own_article_alone(text: str) -> None:
 def test_without_helplines_every_number_is_foreign() -> None:
     assert foreign_contact("Call 988.", known_contacts(())) == "988"
     assert foreign_contact("Call 988.", known_contacts(("9-8-8",))) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The lifeline answers on 1\u2011900\u2011555\u20110155 now.", "Instead of 988 the lifeline service now answers at 989.",
+        "Many people are helped by sending HOME to 90055.", "The emergency number in the United States is 119.",
+        "Follow @lifeline988real for help in a crisis.", "Help is at lifeline988.zone at any hour.", "The hotline moved: 65 11 90, then 741742.",
+        "Reach the helpline on 1\u00a0\u2013\u00a0900\u00a0\u2013\u00a0555\u00a0\u2013\u00a00155.",
+    ],
+)  # fmt: skip
+def test_no_dash_no_verb_and_no_length_makes_a_strange_number_a_known_one(words: str) -> None:
+    rail = OutputRail.of(Policy())
+    assert rail.stranger(words) is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "US poison centres had reports of 758 ketamine exposures in 2019-2021.", "Samaritans answer 116 123, free from landlines, every day of the year.",
+        "In 2024 the 988 lifeline answered 5 million calls, 150 of 200 within 30 seconds.", "Call or text 988, or text HOME to 741741.",
+        "The helpline took 120 calls a day in its first 12 weeks.",
+    ],
+)  # fmt: skip
+def test_counts_in_a_sentence_on_help_are_no_numbers_to_call(words: str) -> None:
+    assert OutputRail.of(Policy()).stranger(words) is None
+
+
+@pytest.mark.parametrize("address", ["https://evil.example?.gov", "https://evil.example#.gov", "https://evil.example?x=.mil", "https://who.int@evil.example", "https://evil.example\\.gov"])
+def test_an_authority_is_a_name_and_nothing_else(address: str) -> None:
+    assert foreign_link(f"See {address} for more.", ()) is not None
