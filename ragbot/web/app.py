@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="ragbot-"))
     import gradio as gr
 
-    from ragbot.web.chat_page import build_chat, functions_of, has_session
+    from ragbot.web.chat_page import build_chat, functions_of, has_conversation, has_session
 
     policy = open_policy(settings)
     responses = Responses(policy, settings.region)
@@ -84,7 +84,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[], allow_credentials=False)
     above, below = _frame_html(settings, policy, responses)
     app.add_middleware(PageFrame, above=above, below=below)
-    door = partial(QuestionDoor, functions=functions, first_help=first_help, limiter=limiter, wait_outside=chat.wait_outside)
+    door = partial(
+        QuestionDoor,
+        functions=functions,
+        first_help=first_help,
+        limiter=limiter,
+        wait_outside=chat.wait_outside,
+        has_conversation=partial(has_conversation, blocks),
+    )
     app.add_middleware(Doorkeeper, questions=door, staff=staff.app() if staff is not None else None, is_open=partial(has_session, blocks))
     gr.mount_gradio_app(
         app,

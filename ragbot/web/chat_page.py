@@ -16,7 +16,7 @@ from ragbot.web.page_events import Function
 # Between two questions; then the page still shows what was said, and the conversation begins anew.
 SECONDS_KEPT = 4 * 3600
 # Gradio keeps this many conversations and forgets the one that was not used for longest.
-MAX_CONVERSATIONS = 2000
+MAX_CONVERSATIONS = 5000
 # Waiting is done in ragbot.web.chat, where help goes past it, so Gradio's own queue lets everything through.
 MAX_EVENTS = 1000
 
@@ -109,3 +109,8 @@ def functions_of(blocks: gr.Blocks) -> Mapping[int, Function]:
 def has_session(blocks: gr.Blocks, session: str) -> bool:
     """Whether a page of this name has sent an event, so that there is something to listen to."""
     return session in blocks._queue.pending_messages_per_session  # noqa: SLF001 — Gradio has no public way to ask
+
+
+def has_conversation(blocks: gr.Blocks, session: str) -> bool:
+    """Whether this server keeps a conversation of a page of this name."""
+    return session in blocks.state_holder

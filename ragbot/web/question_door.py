@@ -44,6 +44,7 @@ class QuestionDoor:
         app: Gradio's app, which gets each event written anew.
         functions: what the page has.
         wait_outside: waits until a question from an address may be handed on; raises ``NoSlotError`` where it may not.
+        has_conversation: whether something was asked in a session before.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class QuestionDoor:
         first_help: FirstHelp,
         limiter: QuestionLimiter,
         wait_outside: Callable[[str], Awaitable[None]],
+        has_conversation: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._app = app
         self._functions = functions
         self._first_help = first_help
         self._limiter = limiter
         self._wait_outside = wait_outside
+        self._has_conversation = has_conversation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,6 +81,10 @@ class QuestionDoor:
             # Looking costs time, which whoever sends rubbish has a right to only as often as to a question.
             danger = await self._judge(body[:LOOKED_AT_BYTES].decode("utf-8", "replace")) if admitted else None
             await self._refuse(400, "not_taken", danger, scope, receive, send)
+            return
+        if event.question is None and not self._has_conversation(event.session):
+            # Nothing was said that could be marked or cleared; a conversation begun for it would push out somebody else's.
+            await self._refuse(400, "not_taken", None, scope, receive, send)
             return
         danger = await self._judge((event.question or "") if admitted else (event.question or "")[:JUDGED_AT_ONCE])
         if not admitted:
