@@ -164,3 +164,14 @@ def test_a_list_of_retractions_without_dois_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no column 'doi'"):
         read_retractions(path)
     assert read_retractions(tmp_path / "none.csv") == frozenset()
+
+
+def test_the_same_passage_many_times_over_breaks_nothing(settings: MakeSettings, copied_library: Path) -> None:
+    """150 equal vectors once made the graph of the search lose other articles."""
+    (copied_library / "echo.md").write_text(CARD + "---\n" + "## Slugs\n\nSlugs eat lettuce at night.\n\n" * 150, encoding="utf-8")
+    there = settings(sources=copied_library)
+    assert build_index(there).documents == 5
+    generation = Generation(current_generation(there.index))
+    assert sum(chunk.source_id == "echo" for chunk in generation.chunks) == 1
+    generation.verify()
+    generation.close()

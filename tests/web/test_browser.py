@@ -106,6 +106,13 @@ def test_a_question_that_is_not_taken_is_told_with_the_crisis_line(page: Page, s
     expect(told.locator('a[href="tel:988"]').first).to_be_in_viewport()
 
 
+def test_a_suggestion_leaves_alone_what_is_being_typed(page: Page) -> None:
+    page.fill("#question textarea", "i cannot go on")
+    page.locator(".rb-suggestion").first.click()
+    expect(page.locator(".rb-answer")).to_have_count(1, timeout=30_000)
+    expect(page.locator("#question textarea")).to_have_value("i cannot go on")
+
+
 def test_a_personal_decision_is_sent_to_a_professional_with_general_information(page: Page) -> None:
     ask(page, "Should I take ketamine?")
     text = page.locator(".rb-answer").last.inner_text()

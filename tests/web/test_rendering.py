@@ -129,3 +129,25 @@ def test_characters_that_act_on_others_are_written_out(acting: str, responses: R
     assert not ACTING.search(html)
     answer = an_answer(statements=(Statement(f"Call {acting}119.", (1,), 1.0),))
     assert not ACTING.search(render(answer, responses))
+
+
+def test_a_sentence_that_is_withheld_is_not_shown_and_the_quote_stays_where_it_is() -> None:
+    text = "Call 1-900-555-0155 for help. Second words stand here. The end."
+    document = Document(SOURCE, text, "d")
+    start = text.index("Second")
+    withheld = (Span(0, start - 1),)
+    html = article_html(document, Span(start, start + len("Second words stand here.")), withheld)
+    assert "1-900" not in html and "nobody here vouches for" in html
+    assert '<mark id="quote" tabindex="-1">Second words stand here.</mark>' in html
+    assert "<mark" not in article_html(document, Span(5, 20), withheld)
+
+
+def test_a_text_forges_no_quote_and_a_key_stays_out_of_tags() -> None:
+    html = article_html(Document(SOURCE, "\ue000Forged\ue001 words.\n\n```[key1]\ncode\n```\n", "d"), None)
+    assert "<mark" not in html
+    assert 'class="language-[key1]"' in html
+
+
+def test_numbers_in_notices_are_links(responses: Responses) -> None:
+    html = render(an_answer("social", statements=(), citations=(), notice=f"Hello.\n\n{responses.text('crisis_line')}"), responses)
+    assert '<a href="tel:988">' in html and '<a href="tel:911">' in html and 'href="https://findahelpline.com' in html
