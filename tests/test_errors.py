@@ -22,6 +22,7 @@ from ragbot.errors import (
     SettingsError,
     SourceError,
     StoreError,
+    WorkError,
 )
 
 TREE = {
@@ -39,6 +40,7 @@ TREE = {
     ModelError: RagbotError,
     ModelMissingError: ModelError,
     ModelReplyError: ModelError,
+    WorkError: RagbotError,
 }
 PLAIN = [error for error in TREE if error not in (SourceError, PolicyError, DatasetError)]
 

@@ -190,7 +190,7 @@ def files_of(folder: Path) -> bytes:
 def test_what_is_kept_of_a_question(a_chat: Callable[..., Chat], starter: Ragbot, copied_library: Path, keep: bool) -> None:
     """Counts always; words only with opt-in, redacted, and never those of somebody in danger."""
     chat = a_chat(starter, keep_questions=keep)
-    for question in ("What is the price of an infusion in Zanzibar, asks Wilhelmina Canaryfield?", "i want to die, says canaryfield", "What is ketamine?"):
+    for question in ("What is the price of a ketamine infusion in Zanzibar, asks Wilhelmina Canaryfield?", "i want to die, says canaryfield", "What is ketamine?"):
         last(chat, question)
     folder = copied_library / "feedback"
     kept = Feedback(Settings.load(sources=copied_library, keep_questions=keep))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
 
 @pytest.fixture(scope="module")
-def client(site: str) -> httpx.Client:
-    return httpx.Client(base_url=site, timeout=30)
+def client(site: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site, timeout=30) as client:
+        yield client
 
 
 def test_help_and_disclaimer_stand_in_the_pages_own_html(client: httpx.Client) -> None:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 PASSWORD = "four unrelated garden words"
 OPTIONS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
-QUESTION = "How long must visitors stay silent in the Larkfield quiet room?"
+QUESTION = "How long must visitors stay silent in the Larkfield quiet room after a ketamine infusion?"
 WORDS = "Visitors of the Larkfield clinic must stay silent in its quiet room for 17 minutes after each ketamine infusion."
 
 
