@@ -18,6 +18,7 @@ _SECRETS = re.compile(
 )
 _USER_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 _QUERY_IN_ADDRESS = re.compile(r"(?P<place>\b[a-z][a-z0-9+.-]*://[^\s?#'\"]+)[?#][^\s'\"]*", re.IGNORECASE)
+_MODEL = re.compile(r"extractive|[A-Za-z][\w-]{1,30}:[A-Za-z0-9][\w./:@-]{0,80}")
 # Shorter ones would be found within ordinary words.
 _LEAST_SECRET = 8
 
@@ -42,6 +43,17 @@ def settings_shown(values: Mapping[str, Any]) -> dict[str, str]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             shown[name] = ", ".join(sorted(without_secrets(str(key)) for key in value)) or "nobody"
+        elif name == "model_base_url" and value:
+            shown[name] = _host_of(str(value))
+        elif name == "model" and value:
+            # "provider:name"; a key that was put there by mistake has another form.
+            shown[name] = str(value) if _MODEL.fullmatch(str(value)) and without_secrets(str(value)) == str(value) else HIDDEN
         else:
             shown[name] = HIDDEN if is_secret_name(name) and value else without_secrets(str(value))
     return shown
+
+
+def _host_of(address: str) -> str:
+    """The place that an address names and no more: what stands before, behind or in place of it may be a secret."""
+    place = re.search(r"^(?:([a-z][a-z0-9+.-]*):)?//(?:.*@)?([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?(?:[/?#;]|$)", address, re.IGNORECASE)
+    return f"{place[1] or 'http'}://{place[2]}{place[3] or ''}" if place else HIDDEN

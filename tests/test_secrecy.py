@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbot.secrecy import is_secret_name, settings_shown, without_secrets
+from ragbot.secrecy import HIDDEN, is_secret_name, settings_shown, without_secrets
 
 ARGON = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
 
@@ -44,3 +44,18 @@ def test_of_settings_that_map_names_to_secrets_the_names_are_shown() -> None:
     assert settings_shown({"staff": {"bo": ARGON, "anna": "x"}, "empty": {}, "model_key": "abc", "host": "127.0.0.1"}) == {
         "staff": "anna, bo", "empty": "nobody", "model_key": "[hidden]", "host": "127.0.0.1",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://u:p@CANARY@h.example/v1", "https://u:CANARY/x@h.example", "https://u:CANARY%20 x@h.example", "//u:CANARY@h.example", "u:CANARY@h.example", "https://h.example;apikey=CANARY", "https://h.example/key/CANARY"],
+)
+def test_of_a_models_address_the_host_alone_is_shown(address: str) -> None:
+    shown = settings_shown({"model_base_url": address})["model_base_url"]
+    assert "CANARY" not in shown
+    assert shown in (HIDDEN, "https://h.example", "http://h.example")
+
+
+@pytest.mark.parametrize(("model", "shown"), [("extractive", "extractive"), ("openai:gpt-4o", "openai:gpt-4o"), ("openai:gpt?key=CANARY", HIDDEN), ("CANARYCANARY", HIDDEN)])
+def test_a_key_in_place_of_a_model_is_not_shown(model: str, shown: str) -> None:
+    assert settings_shown({"model": model})["model"] == shown

@@ -35,8 +35,9 @@ _ORDERS = re.compile(
 _CODED = re.compile(r"(?<![\w/+=])[A-Za-z0-9+/]{40,}={0,2}(?![\w/+=])")
 _NOTE = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*(?:<>|#)[ \t]*[\"'(].*$|^ {0,3}\[[^\]\n]+\]:[ \t]*\S+[ \t]+[\"'(].{40,}$", re.MULTILINE)
 _ENTITIES = re.compile(r"(?:&#x?[0-9a-fA-F]+;[ ]?){4,}")
-_MIXED = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[\u0370-\u03ff\u0400-\u04ff]{1})[A-Za-z\u0370-\u03ff\u0400-\u04ff]{4,}\b")
-_SOFT = re.compile(r"(?:\w+\u00ad){2,}\w+")
+_MIXED = re.compile(r"\b(?=\w{0,60}[A-Za-z])(?=\w{0,60}[\u0370-\u03ff\u0400-\u04ff]{1})[A-Za-z\u0370-\u03ff\u0400-\u04ff]{4,}\b")
+# From a word's beginning and within so many letters: otherwise a text without spaces takes time by the square of its length.
+_SOFT = re.compile(r"\b(?:\w{1,40}\u00ad){2,40}\w{1,40}")
 _ODD_BLANK = re.compile(r"[^\S\n]{60,}(?=\S)")
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 

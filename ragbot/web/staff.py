@@ -86,7 +86,7 @@ class Staff:
             ("/staff/sign-out", self.sign_out), ("/staff/add", self.add), ("/staff/drafts/{id}", self.act_on_draft),
             ("/staff/articles/{id}", self.act_on_article), ("/staff/missing", self.act_on_missing),
         ]  # fmt: skip
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/staff/sign-in", _calmly(self.sign_in), methods=["POST"]),
                 *(Route(path, self._signed_in(handler), methods=["GET"]) for path, handler in looking),
@@ -94,6 +94,9 @@ class Staff:
             ],
             exception_handlers={HTTPException: _refusal},
         )
+        # Starlette would send "/staff/add/" to "/staff/add" at whatever name a visitor gives the server.
+        app.router.redirect_slashes = False
+        return app
 
     def stop(self, seconds: float = 10.0) -> None:
         """Ends after the work that is under way, for which it waits no longer than the seconds."""

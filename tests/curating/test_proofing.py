@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from ragbot.chatbot import Ragbot
 from ragbot.chunking import split_document
-from ragbot.curating import Draft, Origin
+from ragbot.curating import Draft, Origin, planting
 from ragbot.curating.findings import Finding
 from ragbot.curating.planting import GRAVE, planted
 from ragbot.curating.proofing import proof, reading_grade
@@ -168,3 +169,11 @@ def test_articles_of_the_red_team() -> None:
         document for document in sound if any(one.kind in GRAVE and one.kind not in ("contact", "link") for one in planted(document, split_document(document), RAIL))
     ]
     assert len(false) <= 0.15 * len(sound)
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "a\u00ad" * 100_000, "\u0430a" * 100_000], ids=["letters", "soft hyphens", "two scripts"])
+def test_a_text_without_spaces_takes_no_time_by_its_square(text: str) -> None:
+    started = time.process_time()
+    for pattern in (planting._SOFT, planting._MIXED):
+        pattern.search(text)
+    assert time.process_time() - started < 3

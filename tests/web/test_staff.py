@@ -232,6 +232,12 @@ def test_nothing_of_staff_is_seen_from_the_public_side(settings: MakeSettings, c
 
 
 
+@pytest.mark.parametrize("path", ["/staff/", "/staff/add/", "/staff/drafts/slugs/"])
+def test_nobody_is_sent_to_another_name_of_the_server(site: TestClient, path: str) -> None:
+    reply = site.get(path, headers={"host": "evil.example"})
+    assert reply.status_code in (401, 404) and "evil.example" not in str(reply.headers)
+
+
 def test_without_a_password_hash_there_is_no_staff_page(settings: MakeSettings) -> None:
     from ragbot.web.app import create_app
 
