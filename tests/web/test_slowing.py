@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,8 +230,9 @@ def publish_one(visit: Visit, number: int) -> None:
 def measure(sources: Path, index: Path, port: int = PORT) -> dict[str, Probe]:
     """The probes of a quiet server, of each case and of publishing, in this order."""
     probes: dict[str, Probe] = {}
-    with served(sources, index, port=port) as address:
+    with served(sources, index, port=port) as address, ExitStack() as leave:
         visit = Visit(address)
+        leave.callback(visit.client.close)
         visit.wait_for_index()
         probes["nothing else to do"] = quiet = Probe(address)
         with quiet.watching():
