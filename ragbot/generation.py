@@ -5,7 +5,7 @@
     gen-000007/manifest.json     what it was built from, and the sha256 of every file: see ragbot.manifest
     gen-000007/articles/         the articles as they were then, with their vectors: see ragbot.embedded
     gen-000007/chroma/           the chunks' vectors, to be searched: see ragbot.store
-    gen-000007/guard.npz         the trained guardrail classifier
+    gen-000007/guard.npz         arrays that a build asked to keep; none by default, since the guardrails' model is shipped
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 TokenVectors = NDArray[np.float16]
 # What the shared layers make of a text: a row a word piece, the model's own marks included.
-States = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,6 @@ PUBLISHED_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128
 # Longer texts are cut silently by the model, so chunks are kept below it.
 MAX_TOKENS = 256
 CACHED_QUESTIONS = 256
-# The layers that retrieval and the guardrails' classifier share; what comes out of them is kept for questions.
-SHARED_LAYERS = 3
 
 
 def find_embedding_model(path: Path | None = None) -> Path:
@@ -90,8 +87,8 @@ def digest_of_file(path: Path) -> str:
 class Embedder:
     """Turns texts into unit vectors with a sentence-transformers model; loads it at the first text.
 
-    Safe to share between threads. The vectors of the latest questions are kept in memory, because the guardrails and the
-    retriever look at the same words.
+    Safe to share between threads. The vectors of the latest questions are kept in memory, because several steps look at the same
+    words.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -105,7 +102,7 @@ class Embedder:
             )
         self._model: SentenceTransformer | None = None
         self._lock = threading.Lock()
-        self._cache: OrderedDict[str, tuple[Vectors, Tokens, States]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Vectors, Tokens]] = OrderedDict()
         self._vocabulary: frozenset[str] = frozenset()
 
     def load(self) -> SentenceTransformer:
@@ -122,7 +119,6 @@ class Embedder:
                     self._model = SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
                 except (OSError, ValueError, RuntimeError) as error:
                     raise ModelError(f"The embedding model in {str(self.folder)!r} cannot be loaded: {error}.") from error
-                _keep_shared_states(self._model)
             return self._model
 
     def encode(self, texts: Sequence[str], *, progress: Callable[[int], Any] | None = None) -> Vectors:
@@ -151,10 +147,10 @@ class Embedder:
             return self.encode([]), []
         return np.stack([vectors[row] for row in range(len(texts))]), [tokens[row] for row in range(len(texts))]
 
-    def _all_of(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens, States]]:
+    def _all_of(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens]]:
         """Vector, word pieces and shared states of each text."""
         tokenizer = self.load().tokenizer
-        found = {row: (made["sentence_embedding"].float().numpy(), _tokens(made, tokenizer), _states(made)) for row, made in self._passes(texts, None)}
+        found = {row: (made["sentence_embedding"].float().numpy(), _tokens(made, tokenizer)) for row, made in self._passes(texts, None)}
         return [found[row] for row in range(len(texts))]
 
     def _passes(self, texts: Sequence[str], progress: Callable[[int], Any] | None) -> Iterator[tuple[int, Any]]:
@@ -177,28 +173,14 @@ class Embedder:
 
     def encode_questions(self, texts: Sequence[str]) -> Vectors:
         """Like ``encode``, for a visitor's words: what was embedded a moment ago is not embedded again."""
-        rows = [vector for vector, _, _ in self._remembered(texts)]
+        rows = [vector for vector, _ in self._remembered(texts)]
         return np.stack(rows) if rows else self.encode([])
 
     def question_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The word pieces of a visitor's words, from the same pass as their vectors."""
-        return [tokens for _, tokens, _ in self._remembered(texts)]
+        return [tokens for _, tokens in self._remembered(texts)]
 
-    def question_states(self, texts: Sequence[str]) -> list[States]:
-        """What the shared layers make of a visitor's words, from the same pass as their vectors."""
-        return [states for _, _, states in self._remembered(texts)]
-
-    def encode_with_states(self, texts: Sequence[str]) -> tuple[Vectors, list[States]]:
-        """Like ``encode``, and what the shared layers make of each text in the same pass."""
-        vectors: dict[int, Vectors] = {}
-        states: dict[int, States] = {}
-        for row, made in self._passes(texts, None):
-            vectors[row], states[row] = made["sentence_embedding"].float().numpy(), _states(made)
-        if not texts:
-            return self.encode([]), []
-        return np.stack([vectors[row] for row in range(len(texts))]), [states[row] for row in range(len(texts))]
-
-    def _remembered(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens, States]]:
+    def _remembered(self, texts: Sequence[str]) -> list[tuple[Vectors, Tokens]]:
         # Looked up once: another thread may push a question out of the cache meanwhile.
         cached = {text: made for text in texts if (made := self._cache.get(text)) is not None}
         missing = [text for text in dict.fromkeys(texts) if text not in cached]
@@ -219,28 +201,3 @@ def _tokens(made: Any, tokenizer: Any) -> Tokens:
     vectors = made["token_embeddings"][:count][1:-1].float().numpy()
     norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     return Tokens(tuple(tokenizer.convert_ids_to_tokens(ids)), (vectors / norms).astype(np.float16))
-
-
-def _states(made: Any) -> States:
-    count = int(made["attention_mask"].sum())
-    states: States = made["shared_states"][:count].numpy().astype(np.float16)
-    return states
-
-
-def _keep_shared_states(model: SentenceTransformer) -> None:
-    """Makes the model hand out what enters the first layer that is not shared, beside what it hands out anyway."""
-    import torch
-
-    # A pass runs in one thread from beginning to end, so each thread keeps its own.
-    local = threading.local()
-
-    def keep(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        local.states = arguments[0] if arguments else named["hidden_states"]
-
-    class SharedStates(torch.nn.Module):
-        def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-            return features | {"shared_states": local.states}
-
-    encoder: Any = model[0].auto_model.encoder  # type: ignore[union-attr]
-    encoder.layer[min(SHARED_LAYERS, len(encoder.layer) - 1)].register_forward_pre_hook(keep, with_kwargs=True)
-    model.append(SharedStates())
